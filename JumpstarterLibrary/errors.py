@@ -1,0 +1,136 @@
+"""Every error this package raises on purpose: one root, one failure class each.
+
+The first line of a message says what was attempted on which driver of which device, what happened, and what to do.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = [
+    "CallTimeoutError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "DriverError",
+    "DriverInvalidArgumentError",
+    "DriverMethodNotFoundError",
+    "DriverNotFoundError",
+    "DriverNotSupportedError",
+    "DriverTimeoutError",
+    "ExporterNotReadyError",
+    "FailureClass",
+    "InfrastructureError",
+    "JumpstarterError",
+    "NoTargetError",
+    "PassphraseError",
+    "SessionClosedError",
+    "SessionLostError",
+    "UnknownAliasError",
+    "UsageError",
+    "ValueNotSendableError",
+]
+
+
+class FailureClass(Enum):
+    """Who has to look at a failure."""
+
+    TEST = "TEST"
+    """The test asked for something wrong."""
+    DEVICE = "DEVICE"
+    """The device, or the driver that stands for it, said no."""
+    INFRASTRUCTURE = "INFRASTRUCTURE"
+    """The lab between test and device broke."""
+    CONFIGURATION = "CONFIGURATION"
+    """A target, file, name or setting is wrong."""
+    LIBRARY = "LIBRARY"
+    """A defect of this library: please report it."""
+
+
+class JumpstarterError(Exception):
+    """Root of all errors of this package; catch it to catch them all."""
+
+    ROBOT_SUPPRESS_NAME = True
+    failure_class = FailureClass.LIBRARY
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class ConfigurationError(JumpstarterError):
+    """A target, file, name or setting is wrong."""
+
+    failure_class = FailureClass.CONFIGURATION
+
+
+class NoTargetError(ConfigurationError):
+    """Nothing says where the device is."""
+
+
+class DriverNotFoundError(ConfigurationError):
+    """The driver tree has no such driver, or several where one was meant."""
+
+
+class PassphraseError(ConfigurationError):
+    """The exporter refused the passphrase, or wants one (`UNAUTHENTICATED`, protocol §6.4)."""
+
+
+class UsageError(JumpstarterError):
+    """The test asked for something that cannot be."""
+
+    failure_class = FailureClass.TEST
+
+
+class UnknownAliasError(UsageError):
+    """No open session has this alias."""
+
+
+class ValueNotSendableError(UsageError, ValueError):
+    """A value would reach the other side altered, or not at all (protocol §3.1)."""
+
+
+class DriverMethodNotFoundError(UsageError):
+    """The driver has no such method, or it is of the other kind (`NOT_FOUND`, protocol §3.3)."""
+
+
+class SessionClosedError(UsageError):
+    """The session was closed before this call."""
+
+
+class DriverError(JumpstarterError):
+    """The driver raised an error, or the device behind it failed (protocol §3.3)."""
+
+    failure_class = FailureClass.DEVICE
+
+
+class DriverInvalidArgumentError(DriverError, ValueError):
+    """The driver refused a value (`INVALID_ARGUMENT`)."""
+
+
+class DriverNotSupportedError(DriverError, NotImplementedError):
+    """The driver says that it cannot do this (`UNIMPLEMENTED`)."""
+
+
+class DriverTimeoutError(DriverError, TimeoutError):
+    """Time ran out inside the driver, or the driver did not answer while its exporter did."""
+
+
+class InfrastructureError(JumpstarterError):
+    """The lab between test and device broke."""
+
+    failure_class = FailureClass.INFRASTRUCTURE
+
+
+class ConnectionFailedError(InfrastructureError):
+    """The exporter could not be reached."""
+
+
+class SessionLostError(InfrastructureError):
+    """The connection to the exporter broke while the session was open."""
+
+
+class CallTimeoutError(InfrastructureError, TimeoutError):
+    """The exporter did not answer in time."""
+
+
+class ExporterNotReadyError(InfrastructureError):
+    """The exporter's status does not allow driver calls (`FAILED_PRECONDITION`, protocol §5.1)."""

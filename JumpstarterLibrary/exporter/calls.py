@@ -1,0 +1,221 @@
+"""Runs exported methods and turns what they raise into gRPC statuses (protocol §3.2, §3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import functools
+import inspect
+import threading
+import types
+import typing
+from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import grpc
+from anyio import CapacityLimiter
+
+from ..wire.protocol import CallKind
+from .driver import Driver
+
+LONGEST_DETAILS = 4_000
+"""Characters of an error text; more does not fit into gRPC's metadata."""
+THREADS = 256
+"""Synchronous methods that one session runs at once."""
+
+
+@dataclass
+class CallRefusedError(Exception):
+    """A call that ends with a gRPC status."""
+
+    code: grpc.StatusCode
+    details: str
+
+
+def find_method(driver: Driver, name: str, kind: CallKind) -> Callable[..., Any]:
+    """Finds an exported method in the driver's table; nothing else of the driver can be reached.
+
+    Raises:
+        CallRefusedError: `NOT_FOUND`, the method is unknown, not exported, or of another kind.
+    """
+    found = driver.exports.get(name)
+    if found is kind:
+        return typing.cast("Callable[..., Any]", getattr(driver, name))
+    if found is not None:
+        raise CallRefusedError(
+            grpc.StatusCode.NOT_FOUND,
+            f"method {name} missing marker marker_{kind.value}: it is exported as {found.value}",
+        )
+    if not name.startswith("_") and hasattr(type(driver), name):
+        raise CallRefusedError(
+            grpc.StatusCode.NOT_FOUND, f"method {name} missing marker marker_{kind.value}: it is not exported"
+        )
+    near = difflib.get_close_matches(name, driver.exports, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(sorted(driver.exports)) or 'none'}"
+    raise CallRefusedError(
+        grpc.StatusCode.NOT_FOUND, f"method {name[:100]} not found on driver{hint}"[:LONGEST_DETAILS]
+    )
+
+
+async def call(method: Callable[..., Any], arguments: list[object], limiter: CapacityLimiter) -> object:
+    """Runs a unary method: coroutines in the loop, plain functions in a thread.
+
+    Raises:
+        CallRefusedError: the method raised, or the arguments do not fit.
+    """
+    arguments = fit(method, arguments)
+    try:
+        if inspect.iscoroutinefunction(method):
+            return await method(*arguments)
+        result = await in_thread(functools.partial(method, *arguments), limiter)
+        return await result if inspect.isawaitable(result) else result
+    except (GeneratorExit, CallRefusedError):
+        raise
+    except BaseException as error:
+        if task_is_cancelled():
+            raise
+        raise as_refusal(error) from error
+
+
+async def stream(
+    method: Callable[..., Any], arguments: list[object], limiter: CapacityLimiter
+) -> AsyncIterator[object]:
+    """Iterates a streaming method; synchronous generators run in a thread, so nothing else stalls (D13).
+
+    Raises:
+        CallRefusedError: the method raised, or the arguments do not fit.
+    """
+    arguments = fit(method, arguments)
+    try:
+        items = method(*arguments)
+        if inspect.isasyncgen(items):
+            try:
+                async for item in items:
+                    yield item
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await items.aclose()
+        else:
+            async for item in _iterate_in_threads(items, limiter):
+                yield item
+    except (GeneratorExit, CallRefusedError):
+        raise
+    except BaseException as error:
+        if task_is_cancelled():
+            raise
+        raise as_refusal(error) from error
+
+
+_END = object()
+
+
+async def _iterate_in_threads(items: Generator[object], limiter: CapacityLimiter) -> AsyncIterator[object]:
+    running = threading.Lock()
+    abandoned = threading.Event()
+
+    def step() -> object:
+        with running:
+            if abandoned.is_set():
+                return _END
+            item = next(items, _END)
+            if abandoned.is_set():
+                items.close()  # nobody could close it while it was in `next`
+            return item
+
+    try:
+        while (item := await in_thread(step, limiter)) is not _END:
+            yield item
+    finally:
+        abandoned.set()
+        if running.acquire(blocking=False):
+            try:
+                items.close()
+            finally:
+                running.release()
+
+
+async def in_thread(function: Callable[[], object], limiter: CapacityLimiter) -> object:
+    """Runs a function in a worker thread. Whatever it raises, even `StopIteration` or `SystemExit`, comes out here.
+
+    A cancelled call does not wait for its thread: threads cannot be stopped, so it runs to its end, unheard.
+    """
+    failure: list[BaseException] = []
+
+    def guarded() -> object:
+        try:
+            return function()
+        except BaseException as error:  # noqa: BLE001 - futures hang on some of these; the caller raises it again
+            failure.append(error)
+            return None
+
+    result = await anyio.to_thread.run_sync(guarded, abandon_on_cancel=True, limiter=limiter)
+    if failure:
+        raise as_refusal(failure[0]) from failure[0]
+    return result
+
+
+def task_is_cancelled() -> bool:
+    """Whether the running task was really cancelled; a driver may also raise `CancelledError` itself (D15)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def as_refusal(error: BaseException) -> CallRefusedError:
+    """Maps an exception to the status that upstream's exporter sends for it (protocol §3.3)."""
+    if isinstance(error, CallRefusedError):
+        return error
+    code = grpc.StatusCode.UNKNOWN
+    if isinstance(error, NotImplementedError):
+        code = grpc.StatusCode.UNIMPLEMENTED
+    elif isinstance(error, ValueError):
+        code = grpc.StatusCode.INVALID_ARGUMENT
+    elif isinstance(error, TimeoutError):
+        code = grpc.StatusCode.DEADLINE_EXCEEDED
+    return CallRefusedError(code, shorten(str(error) or type(error).__name__))
+
+
+def shorten(text: str) -> str:
+    """Cuts a text to what fits into an error, with a note, and replaces what UTF-8 cannot carry."""
+    if len(text) > LONGEST_DETAILS:
+        text = f"{text[:LONGEST_DETAILS]} [… {len(text) - LONGEST_DETAILS} characters cut]"
+    return text.encode(errors="replace").decode()
+
+
+def fit(method: Callable[..., Any], arguments: list[object]) -> list[object]:
+    """Checks the number of arguments, and turns integral floats back into `int` where the method says `int`.
+
+    Raises:
+        CallRefusedError: `INVALID_ARGUMENT`, the method takes more or fewer arguments.
+    """
+    signature, integers = _shape(getattr(method, "__func__", method), bound=hasattr(method, "__self__"))
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise CallRefusedError(
+            grpc.StatusCode.INVALID_ARGUMENT, f"{method.__name__}(): {error}; {len(arguments)} given"
+        ) from None
+    return [
+        int(value) if isinstance(value, float) and value.is_integer() and (index in integers) else value
+        for index, value in enumerate(arguments)
+    ]
+
+
+@functools.lru_cache(maxsize=1024)
+def _shape(function: Callable[..., Any], *, bound: bool) -> tuple[inspect.Signature, frozenset[int]]:
+    signature = inspect.signature(function)
+    signature = signature.replace(parameters=list(signature.parameters.values())[1 if bound else 0 :])
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):  # annotations that cannot be resolved promise nothing
+        hints = {}
+    return signature, frozenset(index for index, name in enumerate(signature.parameters) if _wants_int(hints.get(name)))
+
+
+def _wants_int(hint: object) -> bool:
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        kinds = set(typing.get_args(hint))
+        return int in kinds and float not in kinds
+    return hint is int

@@ -1,0 +1,162 @@
+"""Byte streams between clients and drivers: `RouterService.Stream` at a session (protocol §4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, cast
+
+import anyio
+import grpc
+from anyio.abc import ObjectStream
+from anyio.streams.stapled import StapledObjectStream
+from jumpstarter_protocol import router_pb2
+
+from ..wire import frames
+from ..wire.protocol import REQUEST_KEY, RESOURCE_KEY, CallKind
+from .calls import CallRefusedError, as_refusal, find_method, fit
+from .driver import Driver
+from .resources import ByteStream, Resources, handle_for
+
+QUEUED_FRAMES = 32
+"""Frames that wait between a client and a driver, per direction (protocol §4.3); then gRPC's flow control applies."""
+LINGER = 5.0
+"""Seconds of silence that a client has to finish its side after the driver finished; then the stream ends."""
+
+
+class StreamRequest:
+    """The `request` entry of a stream's metadata (protocol §4.1)."""
+
+    def __init__(self, metadata: list[tuple[str, str | bytes]]) -> None:
+        found = [value for key, value in metadata if key == REQUEST_KEY]
+        try:
+            if len(found) != 1:
+                raise ValueError(f"{len(found)} entries")
+            request = json.loads(found[0])
+            self.kind = request["kind"]
+            self.uuid = str(request["uuid"])
+            self.method = str(request.get("method", "connect"))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CallRefusedError(
+                grpc.StatusCode.INVALID_ARGUMENT, f"the stream needs one metadata entry '{REQUEST_KEY}': {error}"
+            ) from None
+        if self.kind not in ("driver", "resource"):
+            raise CallRefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"unknown kind of stream {self.kind!r}"[:200])
+
+
+class Transfer(ObjectStream[bytes]):
+    """A resource stream as its driver sees it. A client that breaks off is an error, never an end of file (D5)."""
+
+    def __init__(self, stream: StapledObjectStream[bytes]) -> None:
+        self._stream = stream
+        self.complete = False
+
+    async def receive(self) -> bytes:
+        """Returns the next bytes of an upload."""
+        try:
+            return await self._stream.receive()
+        except anyio.EndOfStream:
+            if self.complete:
+                raise
+            raise anyio.BrokenResourceError("the client broke off the transfer") from None
+
+    async def send(self, item: bytes) -> None:
+        """Sends bytes of a download."""
+        for part in frames.split(item):
+            await self._stream.send(part)
+
+    async def send_eof(self) -> None:
+        """Ends a download."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Ends both directions."""
+        await self._stream.aclose()
+
+
+def open_driver_stream(driver: Driver, method: str) -> AbstractAsyncContextManager[ByteStream]:
+    """Opens the byte stream that a driver exports."""
+    function = find_method(driver, method, CallKind.BYTE_STREAM)
+    fit(function, [])
+    opened = function()
+    if not isinstance(opened, AbstractAsyncContextManager):
+        raise CallRefusedError(grpc.StatusCode.UNKNOWN, f"{method} gave no async context manager, but {type(opened)}")
+    return opened
+
+
+@asynccontextmanager
+async def open_resource(driver: Driver) -> AsyncIterator[tuple[ByteStream, str, Transfer]]:
+    """Registers a resource stream with a driver; gives our end, the handle, and the driver's end."""
+    to_driver, from_client = anyio.create_memory_object_stream[bytes](QUEUED_FRAMES)
+    to_client, from_driver = anyio.create_memory_object_stream[bytes](QUEUED_FRAMES)
+    transfer = Transfer(StapledObjectStream(to_client, from_client))
+    if driver._resources is None:
+        driver._resources = Resources()
+    identity = driver._resources.add(transfer)
+    ours = StapledObjectStream(to_driver, from_driver)
+    try:
+        yield ours, handle_for(identity), transfer
+    finally:
+        driver._resources.drop(identity)
+        await ours.aclose()
+
+
+async def serve_stream(request: StreamRequest, driver: Driver, incoming: AsyncIterator[Any], context: Any) -> None:
+    """Bridges one RPC and one stream until both directions are finished; then the RPC ends by itself (D4)."""
+    try:
+        if request.kind == "resource":
+            async with open_resource(driver) as (ours, handle, transfer):
+                await context.send_initial_metadata(((RESOURCE_KEY, handle),))
+                await _bridge(ours, incoming, context, transfer)
+        else:
+            async with open_driver_stream(driver, request.method) as stream:
+                await context.send_initial_metadata(())
+                await _bridge(stream, incoming, context, None)
+    except Exception as error:
+        raise as_refusal(_innermost(error)) from error
+
+
+async def _bridge(stream: ByteStream, incoming: AsyncIterator[Any], context: Any, transfer: Transfer | None) -> None:
+    heard = anyio.Event()  # replaced at each frame of the client: silence is what ends a lingering stream
+    client_done = anyio.Event()
+
+    async def from_client() -> None:
+        nonlocal heard
+        try:
+            async for frame in incoming:
+                heard.set()
+                heard = anyio.Event()
+                if frame.frame_type == frames.GOAWAY:
+                    break
+                if frame.frame_type == frames.DATA and frame.payload:
+                    await stream.send(frame.payload)
+            if transfer is not None:
+                transfer.complete = True
+            await stream.send_eof()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, NotImplementedError):
+            pass  # the driver takes no more: what it has to say comes through the other direction
+        finally:
+            client_done.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(from_client)
+        try:
+            while True:
+                data = await stream.receive()
+                for part in frames.split(data):
+                    await context.write(router_pb2.StreamResponse(payload=part))
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            await context.write(router_pb2.StreamResponse(frame_type=frames.GOAWAY))
+        while not client_done.is_set():
+            with anyio.move_on_after(LINGER) as silence:
+                await cast("anyio.Event", heard).wait()
+            if silence.cancelled_caught:
+                break
+        tasks.cancel_scope.cancel()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return error

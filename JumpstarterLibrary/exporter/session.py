@@ -1,0 +1,291 @@
+"""The session server: one gRPC server over one driver tree, on Unix sockets and TCP ports (protocol §2, §5, §6)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import ssl
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import anyio
+import grpc
+from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
+
+from ..errors import ConfigurationError, UsageError
+from ..wire import event_loop
+from ..wire.address import LONGEST_SOCKET_PATH, Address
+from ..wire.protocol import ExporterStatus, LogSource, status_name
+from . import calls
+from .calls import CallRefusedError
+from .composite import resolver_for
+from .driver import Driver, Row, walk
+from .logs import HubHandler, LogHub, context_logging
+from .services import ExporterService, PassphraseGuard, RouterService, parse_uuid
+
+DRIVER_BUDGET = 10.0
+"""Seconds that one driver's `reset` or `close` gets."""
+STOP_GRACE = 0.2
+"""Seconds that running RPCs get when a listener stops."""
+
+_SERVER_OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 128 * 1024),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """A server's certificate chain and private key, both as PEM."""
+
+    certificate: bytes
+    private_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class StatusRecord:
+    """What `GetStatus` answers; the version grows with every update (protocol §5.2)."""
+
+    status: ExporterStatus
+    message: str = ""
+    version: int = 0
+    previous: ExporterStatus | None = None
+
+
+class Session:
+    """Serves a driver tree.
+
+    ```python
+    with Session(root_device=MockPower()) as session, session.serve_unix() as path:
+        ...  # JUMPSTARTER_HOST=path reaches it
+    ```
+
+    Served locally, with no lease, it is LEASE_READY at once.
+
+    Args:
+        root_device: the driver at the root.
+        lease: name of the lease that this session serves, if any; only then `EndSession` ends it (§5.4).
+        labels: the exporter's labels, for the report.
+
+    Raises:
+        ConfigurationError: on entering, when a proxy points nowhere or in a circle.
+    """
+
+    def __init__(self, *, root_device: Driver, lease: str | None = None, labels: dict[str, str] | None = None) -> None:
+        self.uuid = uuid4()
+        self.root_device = root_device
+        self.lease = lease
+        self.labels = labels or {}
+        self.log = LogHub()
+        self.logger = logging.Logger("session")
+        self.logger.addHandler(HubHandler(self.log, LogSource.SYSTEM))
+        self.rows: list[Row] = []
+        self.threads: anyio.CapacityLimiter = None  # type: ignore[assignment] - made on entering, in the loop
+        self.status_record = StatusRecord(ExporterStatus.AVAILABLE if lease else ExporterStatus.LEASE_READY)
+        self._drivers: dict[UUID, Driver] = {}
+        self._status_lock = threading.Lock()
+        self._stack = contextlib.ExitStack()
+        self._entered = False
+
+    # ------------------------------------------------------------------ life
+
+    def __enter__(self) -> Self:
+        if self._entered:
+            raise UsageError("This Session was already entered; make a new one.")
+        self._entered = True
+        with contextlib.ExitStack() as stack:
+            self.rows = list(walk(self.root_device, resolver_for(self.root_device)))
+            self._drivers = {row.driver.uuid: row.driver for row in self.rows}
+            stack.enter_context(context_logging())
+            self.threads = event_loop.run(_limiter)
+            for driver in self._drivers.values():
+                handler = HubHandler(self.log, LogSource.DRIVER, driver.uuid)
+                driver.logger.addHandler(handler)
+                stack.callback(driver.logger.removeHandler, handler)
+            stack.callback(self._run_hooks, "close", list(reversed(self._drivers.values())))
+            event_loop.run(self.reset_drivers)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    # --------------------------------------------------------------- serving
+
+    @contextlib.contextmanager
+    def serve_unix(self, *, passphrase: str | None = None) -> Iterator[str]:
+        """Serves on a new Unix socket in a folder that only this user may enter; gives the socket's path (§6.2)."""
+        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        if len(base) + len("/jumpstarter-12345678/socket") > LONGEST_SOCKET_PATH:
+            base = "/tmp"  # noqa: S108 - mkdtemp makes the folder private
+        folder = tempfile.mkdtemp(prefix="jumpstarter-", dir=base)
+        path = str(Path(folder) / "socket")
+        try:
+            with self._listen(f"unix:{path}", None, passphrase):
+                yield path
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def serve_tcp(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ServerTls | None = None,
+        passphrase: str | None = None,
+        allow_unprotected: bool = False,
+    ) -> Iterator[str]:
+        """Serves on a TCP port; gives `host:port`.
+
+        Args:
+            host: address to listen on.
+            port: 0 takes a free one.
+            tls: certificate and key; without it the traffic is plaintext.
+            passphrase: what every client has to send (§6.4).
+            allow_unprotected: allows an address beyond loopback without both TLS and passphrase. Whoever reaches the port
+                then commands the hardware.
+
+        Raises:
+            ConfigurationError: the address is not loopback and not protected, or cannot be listened on.
+        """
+        address = Address(host=host, port=port)
+        if not address.is_local and not (tls and passphrase) and not allow_unprotected:
+            raise ConfigurationError(
+                f"Refused to serve on {host}: anybody who reaches it could command the hardware. "
+                "Give TLS and a passphrase, listen on 127.0.0.1, or ask for it with allow_unprotected."
+            )
+        with self._listen(str(address), tls, passphrase) as bound:
+            yield str(Address(host=host, port=bound))
+
+    @contextlib.contextmanager
+    def _listen(self, target: str, tls: ServerTls | None, passphrase: str | None) -> Iterator[int]:
+        if not self.rows:
+            raise UsageError("Enter the Session first: with Session(root_device=…) as session, session.serve_unix(): …")
+        server, port = event_loop.run(self._start, target, tls, passphrase)
+        try:
+            yield port
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop is already closed, and the server with it
+                event_loop.run(server.stop, STOP_GRACE)
+
+    async def _start(self, target: str, tls: ServerTls | None, passphrase: str | None) -> tuple[Any, int]:
+        guard = [PassphraseGuard(passphrase)] if passphrase else []
+        server = grpc.aio.server(interceptors=guard, options=_SERVER_OPTIONS)
+        jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(ExporterService(self), server)
+        router_pb2_grpc.add_RouterServiceServicer_to_server(RouterService(self), server)
+        try:
+            if tls is None:
+                port = server.add_insecure_port(target)
+            else:
+                check_key_pair(tls)
+                pair = (tls.private_key, tls.certificate)
+                port = server.add_secure_port(target, grpc.ssl_server_credentials([pair]))
+        except RuntimeError as error:
+            raise ConfigurationError(f"Cannot listen on {target}: {error}. Is it in use already?") from None
+        await server.start()
+        return server, port
+
+    # ---------------------------------------------------------------- status
+
+    @property
+    def status(self) -> ExporterStatus:
+        """The current status."""
+        return self.status_record.status
+
+    def update_status(self, status: int | str, message: str = "") -> None:
+        """Sets the status; calls and streams are allowed in the three that `ExporterStatus.allows_calls` names."""
+        new = ExporterStatus[status] if isinstance(status, str) else ExporterStatus(int(status))
+        with self._status_lock:
+            old = self.status_record
+            self.status_record = StatusRecord(new, message, old.version + 1, old.status)
+
+    def end(self) -> tuple[bool, str]:
+        """What `EndSession` does: ends the session of a lease, once; without a lease it changes nothing (§5.4)."""
+        if self.lease is None:
+            return False, "No active lease context"
+        if self.status.allows_calls:
+            self.update_status(ExporterStatus.AVAILABLE, "Session ended by the client")
+        return True, "Session ended"
+
+    def check_status(self) -> None:
+        """Refuses a call in a status that does not allow it.
+
+        Raises:
+            CallRefusedError: `FAILED_PRECONDITION`.
+        """
+        if not self.status.allows_calls:
+            raise CallRefusedError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"Exporter not ready for driver calls (status: {status_name(self.status)})",
+            )
+
+    def driver_for_call(self, uuid: str) -> Driver:
+        """Finds a driver by uuid, if the status allows calls at all.
+
+        Raises:
+            CallRefusedError: `FAILED_PRECONDITION`, `INVALID_ARGUMENT` or `NOT_FOUND`.
+        """
+        self.check_status()
+        driver = self._drivers.get(parse_uuid(uuid))
+        if driver is None:
+            raise CallRefusedError(grpc.StatusCode.NOT_FOUND, f"no driver with uuid {uuid}")
+        return driver
+
+    # --------------------------------------------------------------- drivers
+
+    async def reset_drivers(self) -> None:
+        """Runs every driver's `reset`, parents first."""
+        for driver in self._drivers.values():
+            with anyio.fail_after(DRIVER_BUDGET):
+                await calls.call(driver.reset, [], self.threads)
+
+    def _run_hooks(self, name: str, drivers: list[Driver]) -> None:
+        for driver in drivers:
+            try:
+                event_loop.run(self._run_hook, getattr(driver, name))
+            except Exception as error:  # noqa: BLE001 - every driver is closed before anything else happens
+                logging.getLogger(__name__).error("%s of %r failed: %s", name, driver, _text_of(error))
+
+    async def _run_hook(self, hook: Callable[[], Awaitable[None] | None]) -> None:
+        with anyio.fail_after(DRIVER_BUDGET):
+            await calls.call(hook, [], self.threads)
+
+
+async def _limiter() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(calls.THREADS)
+
+
+def _text_of(error: Exception) -> str:
+    return error.details if isinstance(error, CallRefusedError) else str(error) or type(error).__name__
+
+
+def check_key_pair(tls: ServerTls) -> None:
+    """Checks that certificate and key belong together, as gRPC would only fail on the first connection.
+
+    Raises:
+        ConfigurationError: they do not, or are no PEM.
+    """
+    with tempfile.NamedTemporaryFile() as both:
+        both.write(tls.private_key + b"\n" + tls.certificate)
+        both.flush()
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(both.name)
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigurationError(f"The TLS certificate and key cannot be used together: {error}") from None

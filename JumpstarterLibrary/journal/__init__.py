@@ -1,0 +1,35 @@
+"""Everything that happens in a device session, written down once, in order."""
+
+from .events import (
+    CallEnded,
+    Event,
+    KeywordEnded,
+    KeywordStarted,
+    LogGap,
+    LogLine,
+    Reading,
+    SessionClosed,
+    SessionLost,
+    SessionOpened,
+    TestEnded,
+    TestStarted,
+)
+from .files import JsonLinesFile
+from .store import Journal
+
+__all__ = [
+    "CallEnded",
+    "Event",
+    "Journal",
+    "JsonLinesFile",
+    "KeywordEnded",
+    "KeywordStarted",
+    "LogGap",
+    "LogLine",
+    "Reading",
+    "SessionClosed",
+    "SessionLost",
+    "SessionOpened",
+    "TestEnded",
+    "TestStarted",
+]

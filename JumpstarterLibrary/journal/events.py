@@ -1,0 +1,130 @@
+"""The kinds of events, each with a monotonic and a wall-clock time in seconds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(slots=True, kw_only=True)
+class Event:
+    """One thing that happened."""
+
+    kind: ClassVar[str] = "event"
+    monotonic: float = field(default_factory=time.monotonic)
+    wall: float = field(default_factory=time.time)
+
+
+@dataclass(slots=True)
+class SessionOpened(Event):
+    """A device session was opened."""
+
+    kind: ClassVar[str] = "session-opened"
+    alias: str
+    target: str
+    origin: str
+    """Which rule of "where a session comes from" chose the target."""
+    drivers: int
+
+
+@dataclass(slots=True)
+class SessionLost(Event):
+    """The connection broke while the session was open."""
+
+    kind: ClassVar[str] = "session-lost"
+    alias: str
+    reason: str
+
+
+@dataclass(slots=True)
+class SessionClosed(Event):
+    """The session was closed on purpose."""
+
+    kind: ClassVar[str] = "session-closed"
+    alias: str
+
+
+@dataclass(slots=True)
+class CallEnded(Event):
+    """A driver call came back, or failed, or was given up; its times are those of its end."""
+
+    kind: ClassVar[str] = "call"
+    driver: str
+    method: str
+    arguments: str
+    """The arguments as text, secrets masked."""
+    seconds: float
+    outcome: str
+    """`ok`, `interrupted`, or the class of the error."""
+    detail: str = ""
+    """The result or the error text, shortened, secrets masked."""
+    streaming: bool = False
+
+
+@dataclass(slots=True)
+class Reading(Event):
+    """One power reading."""
+
+    kind: ClassVar[str] = "reading"
+    driver: str
+    voltage: float
+    """Volts."""
+    current: float
+    """Amperes."""
+
+
+@dataclass(slots=True)
+class LogLine(Event):
+    """One line of the exporter's log; its times are those of its arrival."""
+
+    kind: ClassVar[str] = "log"
+    severity: str
+    source: str
+    message: str
+    driver: str = ""
+    """Path of the driver that wrote it, where the exporter says so (ours does)."""
+
+
+@dataclass(slots=True)
+class LogGap(Event):
+    """Lines of the exporter's log are missing here."""
+
+    kind: ClassVar[str] = "log-gap"
+    reason: str
+
+
+@dataclass(slots=True)
+class TestStarted(Event):
+    """A test began."""
+
+    kind: ClassVar[str] = "test-started"
+    __test__: ClassVar[bool] = False  # not a test class, whatever its name makes pytest think
+    name: str
+
+
+@dataclass(slots=True)
+class TestEnded(Event):
+    """A test ended."""
+
+    kind: ClassVar[str] = "test-ended"
+    __test__: ClassVar[bool] = False
+    name: str
+    status: str
+
+
+@dataclass(slots=True)
+class KeywordStarted(Event):
+    """A keyword of this library began."""
+
+    kind: ClassVar[str] = "keyword-started"
+    name: str
+
+
+@dataclass(slots=True)
+class KeywordEnded(Event):
+    """A keyword of this library ended."""
+
+    kind: ClassVar[str] = "keyword-ended"
+    name: str
+    status: str

@@ -1,0 +1,110 @@
+"""The journal as a file: one JSON object per line, complete, written by one background thread for all journals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from .events import Event
+
+FLUSH_BUDGET = 2.0
+"""Seconds that closing waits for what is still to be written."""
+
+
+class JsonLinesFile:
+    """A subscriber that writes events to a file. `append` only queues; a full disk never disturbs the device."""
+
+    def __init__(self, path: Path, redact: Callable[[str], str] = str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.error: OSError | None = None
+        """What went wrong when writing, if anything did."""
+        self._redact = redact
+        self._file: TextIO | None = path.open("a", encoding="utf-8")
+        self._written = threading.Event()
+        self._writer = _writer()
+
+    def append(self, event: Event) -> None:
+        """Queues an event."""
+        self._writer.queue.put((self, event))
+
+    def close(self) -> None:
+        """Writes what is queued, at most for two seconds, and closes the file."""
+        self._writer.queue.put((self, None))
+        self._written.wait(FLUSH_BUDGET)
+
+    def write(self, event: Event | None) -> None:
+        """Writes one event, or closes the file; called by the writer's thread."""
+        if self._file is None:
+            return
+        try:
+            if event is None:
+                file, self._file = self._file, None
+                file.close()
+            else:
+                self._file.write(as_json(event, self._redact) + "\n")
+        except OSError as error:
+            self.error = error
+        finally:
+            if event is None:
+                self._written.set()
+
+    def flush(self) -> None:
+        """Hands what was written to the system; called by the writer's thread when it has nothing else to do."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self.error = error
+
+
+def as_json(event: Event, redact: Callable[[str], str] = str) -> str:
+    """Returns an event as one line of JSON, `kind` and times first, secrets masked."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(event.wall)) + f".{int(event.wall % 1 * 1e6):06d}Z"
+    values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    fields = {
+        name: redact(value) if isinstance(value, str) else value
+        for name, value in values.items()
+        if name not in ("wall", "monotonic")
+    }
+    head = {"kind": event.kind, "time": stamp, "monotonic": round(event.monotonic, 6)}
+    return json.dumps(head | fields, ensure_ascii=False, default=str)
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[tuple[JsonLinesFile, Event | None]] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name="jumpstarter-journal", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while True:
+            touched = set()
+            file, event = self.queue.get()
+            while True:
+                file.write(event)
+                touched.add(file)
+                try:
+                    file, event = self.queue.get_nowait()
+                except queue.Empty:
+                    break
+            for written in touched:
+                written.flush()
+
+
+_lock = threading.Lock()
+_shared: _Writer | None = None
+
+
+def _writer() -> _Writer:
+    global _shared  # noqa: PLW0603 - one thread writes all files of this process
+    with _lock:
+        if _shared is None or not _shared.thread.is_alive():
+            _shared = _Writer()
+        return _shared

@@ -1,0 +1,1 @@
+"""What crosses the wire: values, frames, status codes, addresses and deadlines."""

@@ -1,0 +1,96 @@
+"""The one event-loop thread of this process, for session servers and lab tunnels.
+
+Several grpc.aio loops in one process misbehave, and a portal that nobody closes keeps Python from ending. So there is one
+loop, in a daemon thread, started on first use and closed by `close()`, at the latest when the interpreter ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+T = TypeVar("T")
+
+CLOSE_BUDGET = 2.0
+"""Seconds that the loop gets to end."""
+
+
+class EventLoopThread:
+    """A daemon thread that runs an event loop and takes work from other threads."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._portal: BlockingPortal | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jumpstarter-event-loop", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop takes work, in this process."""
+        return self._thread.is_alive() and self.process == os.getpid()
+
+    @property
+    def portal(self) -> BlockingPortal:
+        """The portal through which other threads reach the loop."""
+        assert self._portal is not None, "the event loop did not start"
+        return self._portal
+
+    def close(self) -> None:
+        """Ends the loop and what still runs in it."""
+        if self.alive:
+            self.portal.start_task_soon(self.portal.stop, True)  # noqa: FBT003 - anyio's own signature
+            self._thread.join(CLOSE_BUDGET)
+
+    def _run(self) -> None:
+        try:
+            anyio.run(self._serve)
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        async with BlockingPortal() as self._portal:
+            self._started.set()
+            await self._portal.sleep_until_stopped()
+
+
+_lock = threading.Lock()
+_thread: EventLoopThread | None = None
+
+
+def portal() -> BlockingPortal:
+    """Returns the portal into this process's event loop, starting the loop if need be."""
+    global _thread  # noqa: PLW0603 - one per process is the point
+    with _lock:
+        if _thread is None or not _thread.alive:
+            _thread = EventLoopThread()
+        return _thread.portal
+
+
+def run(function: Callable[..., Awaitable[T]], *args: object) -> T:
+    """Runs a coroutine function in the loop and waits for it; an interrupt of the waiting thread cancels it."""
+    future = portal().start_task_soon(function, *args)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def close() -> None:
+    """Ends the loop, if one runs. The next use starts a new one."""
+    global _thread  # noqa: PLW0603 - one per process is the point
+    with _lock:
+        thread, _thread = _thread, None
+    if thread is not None:
+        thread.close()
+
+
+atexit.register(close)
