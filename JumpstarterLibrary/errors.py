@@ -28,6 +28,7 @@ __all__ = [
     "UnknownAliasError",
     "UsageError",
     "ValueNotSendableError",
+    "WrongArgumentsError",
 ]
 
 
@@ -90,6 +91,10 @@ class ValueNotSendableError(UsageError, ValueError):
 
 class DriverMethodNotFoundError(UsageError):
     """The driver has no such method, or it is of the other kind (`NOT_FOUND`, protocol §3.3)."""
+
+
+class WrongArgumentsError(UsageError, TypeError):
+    """The driver's method takes more or fewer arguments."""
 
 
 class SessionClosedError(UsageError):

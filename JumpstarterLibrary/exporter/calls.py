@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import functools
 import inspect
 import threading
 import types
 import typing
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,12 @@ from anyio import CapacityLimiter
 from ..wire.protocol import CallKind
 from .driver import Driver
 
-LONGEST_DETAILS = 4_000
-"""Characters of an error text; more does not fit into gRPC's metadata."""
+LONGEST_DETAILS = 6_000
+"""Bytes of an error text as gRPC writes it into its metadata; with default settings clients take 8 KiB of that."""
 THREADS = 256
 """Synchronous methods that one session runs at once."""
+CLOSE_BUDGET = 5.0
+"""Seconds that a generator gets to clean up after its call was cancelled."""
 
 
 @dataclass
@@ -50,14 +53,10 @@ def find_method(driver: Driver, name: str, kind: CallKind) -> Callable[..., Any]
             f"method {name} missing marker marker_{kind.value}: it is exported as {found.value}",
         )
     if not name.startswith("_") and hasattr(type(driver), name):
-        raise CallRefusedError(
-            grpc.StatusCode.NOT_FOUND, f"method {name} missing marker marker_{kind.value}: it is not exported"
-        )
+        raise CallRefusedError(grpc.StatusCode.NOT_FOUND, f"method {name} missing marker marker_{kind.value}: it is not exported")
     near = difflib.get_close_matches(name, driver.exports, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(sorted(driver.exports)) or 'none'}"
-    raise CallRefusedError(
-        grpc.StatusCode.NOT_FOUND, f"method {name[:100]} not found on driver{hint}"[:LONGEST_DETAILS]
-    )
+    raise CallRefusedError(grpc.StatusCode.NOT_FOUND, f"method {name[:100]} not found on driver{hint}")
 
 
 async def call(method: Callable[..., Any], arguments: list[object], limiter: CapacityLimiter) -> object:
@@ -67,74 +66,80 @@ async def call(method: Callable[..., Any], arguments: list[object], limiter: Cap
         CallRefusedError: the method raised, or the arguments do not fit.
     """
     arguments = fit(method, arguments)
-    try:
+    with refusing():
         if inspect.iscoroutinefunction(method):
             return await method(*arguments)
         result = await in_thread(functools.partial(method, *arguments), limiter)
         return await result if inspect.isawaitable(result) else result
-    except (GeneratorExit, CallRefusedError):
-        raise
-    except BaseException as error:
-        if task_is_cancelled():
-            raise
-        raise as_refusal(error) from error
 
 
-async def stream(
-    method: Callable[..., Any], arguments: list[object], limiter: CapacityLimiter
-) -> AsyncIterator[object]:
+async def stream(method: Callable[..., Any], arguments: list[object], limiter: CapacityLimiter) -> AsyncGenerator[object, None]:
     """Iterates a streaming method; synchronous generators run in a thread, so nothing else stalls (D13).
 
     Raises:
         CallRefusedError: the method raised, or the arguments do not fit.
     """
     arguments = fit(method, arguments)
-    try:
+    with refusing():
         items = method(*arguments)
-        if inspect.isasyncgen(items):
-            try:
-                async for item in items:
-                    yield item
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await items.aclose()
-        else:
-            async for item in _iterate_in_threads(items, limiter):
+        if not inspect.isasyncgen(items):
+            items = _iterate_in_threads(items, limiter)
+        try:
+            async for item in items:
                 yield item
+        finally:
+            with anyio.move_on_after(CLOSE_BUDGET, shield=True):
+                await items.aclose()
+
+
+_END = object()
+
+
+async def _iterate_in_threads(items: Generator[object, None, None], limiter: CapacityLimiter) -> AsyncGenerator[object, None]:
+    running = threading.Lock()
+    abandoned = threading.Event()
+
+    def step() -> object:
+        with running:
+            item = _END if abandoned.is_set() else next(items, _END)
+        if abandoned.is_set():
+            close()  # nobody could while it was in `next`
+        return item
+
+    def close() -> None:
+        if running.acquire(blocking=False):
+            try:
+                items.close()
+            finally:
+                running.release()
+
+    finished = False
+    try:
+        while (item := await in_thread(step, limiter)) is not _END:
+            yield item
+        finished = True
+    finally:
+        abandoned.set()
+        if not finished:
+            with anyio.move_on_after(CLOSE_BUDGET, shield=True):
+                await in_thread(close, limiter)  # its `finally` may block, too
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """Turns whatever a driver raises in the body into a refusal. Only a real cancellation passes as it is.
+
+    Raises:
+        CallRefusedError: the body raised.
+    """
+    try:
+        yield
     except (GeneratorExit, CallRefusedError):
         raise
     except BaseException as error:
         if task_is_cancelled():
             raise
         raise as_refusal(error) from error
-
-
-_END = object()
-
-
-async def _iterate_in_threads(items: Generator[object], limiter: CapacityLimiter) -> AsyncIterator[object]:
-    running = threading.Lock()
-    abandoned = threading.Event()
-
-    def step() -> object:
-        with running:
-            if abandoned.is_set():
-                return _END
-            item = next(items, _END)
-            if abandoned.is_set():
-                items.close()  # nobody could close it while it was in `next`
-            return item
-
-    try:
-        while (item := await in_thread(step, limiter)) is not _END:
-            yield item
-    finally:
-        abandoned.set()
-        if running.acquire(blocking=False):
-            try:
-                items.close()
-            finally:
-                running.release()
 
 
 async def in_thread(function: Callable[[], object], limiter: CapacityLimiter) -> object:
@@ -174,14 +179,26 @@ def as_refusal(error: BaseException) -> CallRefusedError:
         code = grpc.StatusCode.INVALID_ARGUMENT
     elif isinstance(error, TimeoutError):
         code = grpc.StatusCode.DEADLINE_EXCEEDED
-    return CallRefusedError(code, shorten(str(error) or type(error).__name__))
+    return CallRefusedError(code, _text_of(error) or type(error).__name__)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot even say its text is still an error of the driver's
+        return ""
 
 
 def shorten(text: str) -> str:
     """Cuts a text to what fits into an error, with a note, and replaces what UTF-8 cannot carry."""
-    if len(text) > LONGEST_DETAILS:
-        text = f"{text[:LONGEST_DETAILS]} [… {len(text) - LONGEST_DETAILS} characters cut]"
-    return text.encode(errors="replace").decode()
+    text = text.encode(errors="replace").decode()
+    size = 0
+    for index, character in enumerate(text[: LONGEST_DETAILS + 1]):
+        # gRPC writes all but printable ASCII as %XX, one for each byte.
+        size += 1 if " " <= character <= "~" and character != "%" else 3 * len(character.encode())
+        if size > LONGEST_DETAILS:
+            return f"{text[:index]} [… {len(text) - index} characters cut]"
+    return text
 
 
 def fit(method: Callable[..., Any], arguments: list[object]) -> list[object]:
@@ -209,7 +226,7 @@ def _shape(function: Callable[..., Any], *, bound: bool) -> tuple[inspect.Signat
     signature = signature.replace(parameters=list(signature.parameters.values())[1 if bound else 0 :])
     try:
         hints = typing.get_type_hints(function)
-    except (NameError, TypeError):  # annotations that cannot be resolved promise nothing
+    except Exception:  # noqa: BLE001 - annotations that cannot be resolved, for whatever reason, promise nothing
         hints = {}
     return signature, frozenset(index for index, name in enumerate(signature.parameters) if _wants_int(hints.get(name)))
 

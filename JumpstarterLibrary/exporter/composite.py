@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,49 +30,46 @@ class Proxy(Driver):
     ref: str
 
 
+MOST_ROWS = 5_000
+"""Rows of a driver tree; real ones have some dozens, and proxies to proxies can multiply them."""
+
+
 def resolver_for(root: Driver) -> Callable[[Driver], Driver]:
     """Returns the function that replaces a proxy by its target.
 
     Raises:
-        ConfigurationError: from that function, when a proxy points nowhere, in a circle, or at its own parent.
+        ConfigurationError: from that function, when a proxy points nowhere or in a circle, or the tree grows too large.
     """
-    entered: list[Driver] = []
+    rows = 0
 
     def resolve(driver: Driver) -> Driver:
-        seen: list[str] = []
-        while isinstance(driver, Proxy):
-            if driver.ref in seen:
-                raise ConfigurationError(f"The proxies {' → '.join([*seen, driver.ref])} go round in a circle.")
-            seen.append(driver.ref)
-            driver = _follow(root, driver.ref)
-        entered.append(driver)
-        if len(entered) > MOST_ROWS:
-            raise ConfigurationError(
-                f"The driver tree has more than {MOST_ROWS} rows: a proxy "
-                f"({', '.join(seen) or 'somewhere below'}) probably contains itself."
-            )
-        return driver
+        nonlocal rows
+        rows += 1
+        if rows > MOST_ROWS:
+            raise ConfigurationError(f"The driver tree has more than {MOST_ROWS} rows: its proxies multiply it.")
+        return _follow(root, driver.ref, ()) if isinstance(driver, Proxy) else driver
 
     return resolve
 
 
-MOST_ROWS = 5_000
-"""Rows of a driver tree; real ones have some dozens."""
-
-
-def _follow(root: Driver, ref: str) -> Driver:
+def _follow(root: Driver, ref: str, seen: tuple[str, ...]) -> Driver:
+    if ref in seen:
+        raise ConfigurationError(f"The proxies {' → '.join([*seen, ref])} go round in a circle.")
     driver = root
     walked: list[str] = []
     for name in ref.split("."):
-        for _ in range(MOST_ROWS):
-            if not isinstance(driver, Proxy):
-                break
-            driver = _follow(root, driver.ref)
         if name not in driver.children:
-            known = ", ".join(sorted(driver.children)) or "no children"
-            raise ConfigurationError(
-                f"The proxy to '{ref}' points nowhere: '{'.'.join(walked) or 'the root'}' has {known}, but no '{name}'."
-            )
+            raise ConfigurationError(_points_nowhere(ref, ".".join(walked), name, driver))
         driver = driver.children[name]
         walked.append(name)
+        if isinstance(driver, Proxy):
+            driver = _follow(root, driver.ref, (*seen, ref))
     return driver
+
+
+def _points_nowhere(ref: str, walked: str, name: str, driver: Driver) -> str:
+    known = sorted(driver.children)
+    near = difflib.get_close_matches(name, known)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(known) or 'no children'}."
+    place = f"'{walked}'" if walked else "the root"
+    return f"The proxy to '{ref}' points nowhere: {place} has no child '{name}'; {hint}"

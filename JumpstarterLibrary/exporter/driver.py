@@ -7,13 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 from uuid import UUID, uuid4
 
+from ..errors import ConfigurationError
 from ..wire.protocol import CLIENT_LABEL, NAME_LABEL, CallKind
-
-if TYPE_CHECKING:
-    from .resources import ByteStream, Resources
+from .resources import ByteStream, Resources
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -27,9 +26,7 @@ def export(method: F) -> F:
         TypeError: the thing is not a function, or its name is private.
     """
     if not inspect.isfunction(method):
-        raise TypeError(
-            f"@export takes a function, not {type(method).__name__}; put it below @classmethod and the like"
-        )
+        raise TypeError(f"@export takes a function, not {type(method).__name__}; put it below @classmethod and the like")
     streaming = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
     return _mark(method, CallKind.STREAMING if streaming else CallKind.UNARY)
 
@@ -83,6 +80,7 @@ class Driver:
     uuid: UUID = field(default_factory=uuid4)
     log_level: str | int = logging.INFO
     logger: logging.Logger = field(init=False)
+    resources: Resources = field(init=False)
 
     exports: ClassVar[dict[str, CallKind]] = {}
     """The methods that clients may call; filled from the marks when the class is made."""
@@ -91,16 +89,18 @@ class Driver:
         super().__init_subclass__(**kwargs)
         members = ((name, inspect.getattr_static(cls, name)) for name in dir(cls))
         cls.exports = {
-            name: kind for name, member in members if isinstance(kind := getattr(member, _MARKER, None), CallKind)
+            name: kind
+            for name, member in members
+            if isinstance(kind := getattr(getattr(member, "__func__", member), _MARKER, None), CallKind)
         }
 
     def __post_init__(self) -> None:
         # A logger of its own that is not in Python's registry: one per instance, gone with the instance, and its
         # lines can be told apart.
-        self.logger = logging.Logger(f"driver.{type(self).__name__}")
+        self.logger = logging.Logger(f"driver.{type(self).__name__}")  # noqa: LOG001 - see above
         self.logger.parent = logging.getLogger()
         self.logger.setLevel(self.log_level)
-        self._resources: Resources | None = None
+        self.resources = Resources()
 
     @classmethod
     def client(cls) -> str:
@@ -119,11 +119,7 @@ class Driver:
 
     def resource(self, handle: object) -> AbstractAsyncContextManager[ByteStream]:
         """Opens the stream that a client handed to a call as a resource handle (protocol §4.4). It can be used once."""
-        from .resources import Resources
-
-        if self._resources is None:
-            self._resources = Resources()
-        return self._resources.use(handle)
+        return self.resources.use(handle)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.uuid}>"
@@ -150,12 +146,17 @@ def walk(root: Driver, resolve: Callable[[Driver], Driver] = lambda driver: driv
     Args:
         root: where to begin.
         resolve: replaces a driver by the one to report in its place; proxies are resolved this way (§2.2).
+
+    Raises:
+        ConfigurationError: while iterating, when a driver contains itself.
     """
 
-    def below(driver: Driver, name: str | None, parent: Driver | None, path: str) -> Iterator[Row]:
+    def below(driver: Driver, name: str | None, above: tuple[Driver, ...], path: str) -> Iterator[Row]:
         driver = resolve(driver)
-        yield Row(path, name, parent, driver)
+        if driver in above:
+            raise ConfigurationError(f"'{path}' contains itself: a driver above it is the same one.")
+        yield Row(path, name, above[-1] if above else None, driver)
         for child_name, child in driver.children.items():
-            yield from below(child, child_name, driver, f"{path}.{child_name}" if path else child_name)
+            yield from below(child, child_name, (*above, driver), f"{path}.{child_name}" if path else child_name)
 
-    yield from below(root, None, None, "")
+    yield from below(root, None, (), "")

@@ -64,7 +64,7 @@ class LogHub:
     """Takes lines from loggers and hands them to all readers."""
 
     def __init__(self, history: int = HISTORY, reader_limit: int = READER_LIMIT) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a destructor that runs in here may log, too
         self._history: deque[Line] = deque(maxlen=history)
         self._readers: list[_Reader] = []
         self._reader_limit = reader_limit
@@ -79,15 +79,20 @@ class LogHub:
             for reader in self._readers:
                 reader.put(line)
 
-    def open_reader(self) -> tuple[int, AsyncIterator[Line]]:
-        """Returns the position before the first line that the reader will get, and the lines; call it in the loop."""
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[tuple[int, AsyncIterator[Line]]]:
+        """Gives the position before the first line that the reader will get, and the lines; enter it in the loop."""
         reader = _Reader(asyncio.get_running_loop(), self._reader_limit)
         with self._lock:
             start = self.position - len(self._history)
             for line in self._history:
                 reader.put(line)
             self._readers.append(reader)
-        return start, self._read(reader)
+        try:
+            yield start, self._read(reader)
+        finally:
+            with self._lock:
+                self._readers.remove(reader)
 
     @property
     def readers(self) -> int:
@@ -95,21 +100,17 @@ class LogHub:
         return len(self._readers)
 
     async def _read(self, reader: _Reader) -> AsyncIterator[Line]:
-        try:
+        while True:
+            await reader.wait()
             while True:
-                await reader.wait()
-                while True:
-                    with self._lock:
-                        lost, reader.lost = reader.lost, 0
-                        line = reader.lines.popleft() if reader.lines else None
-                    if lost:
-                        yield gap(lost)
-                    if line is None:
-                        break
-                    yield line
-        finally:
-            with self._lock:
-                self._readers.remove(reader)
+                with self._lock:
+                    lost, reader.lost = reader.lost, 0
+                    line = reader.lines.popleft() if reader.lines else None
+                if lost:
+                    yield gap(lost)
+                if line is None:
+                    break
+                yield line
 
 
 def gap(lost: int) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import grpc
@@ -15,14 +15,16 @@ from jumpstarter_protocol import router_pb2
 
 from ..wire import frames
 from ..wire.protocol import REQUEST_KEY, RESOURCE_KEY, CallKind
-from .calls import CallRefusedError, as_refusal, find_method, fit
+from .calls import CallRefusedError, find_method, fit, task_is_cancelled
 from .driver import Driver
-from .resources import ByteStream, Resources, handle_for
+from .resources import ByteStream, handle_for
 
 QUEUED_FRAMES = 32
 """Frames that wait between a client and a driver, per direction (protocol §4.3); then gRPC's flow control applies."""
 LINGER = 5.0
 """Seconds of silence that a client has to finish its side after the driver finished; then the stream ends."""
+SETTLE = 0.05
+"""Seconds in which a cancellation follows the end of a client's messages, if it was no real end."""
 
 
 class StreamRequest:
@@ -91,14 +93,12 @@ async def open_resource(driver: Driver) -> AsyncIterator[tuple[ByteStream, str, 
     to_driver, from_client = anyio.create_memory_object_stream[bytes](QUEUED_FRAMES)
     to_client, from_driver = anyio.create_memory_object_stream[bytes](QUEUED_FRAMES)
     transfer = Transfer(StapledObjectStream(to_client, from_client))
-    if driver._resources is None:
-        driver._resources = Resources()
-    identity = driver._resources.add(transfer)
+    identity = driver.resources.add(transfer)
     ours = StapledObjectStream(to_driver, from_driver)
     try:
         yield ours, handle_for(identity), transfer
     finally:
-        driver._resources.drop(identity)
+        driver.resources.drop(identity)
         await ours.aclose()
 
 
@@ -108,52 +108,74 @@ async def serve_stream(request: StreamRequest, driver: Driver, incoming: AsyncIt
         if request.kind == "resource":
             async with open_resource(driver) as (ours, handle, transfer):
                 await context.send_initial_metadata(((RESOURCE_KEY, handle),))
-                await _bridge(ours, incoming, context, transfer)
+                await _Bridge(ours, context, transfer).run(incoming)
         else:
             async with open_driver_stream(driver, request.method) as stream:
                 await context.send_initial_metadata(())
-                await _bridge(stream, incoming, context, None)
-    except Exception as error:
-        raise as_refusal(_innermost(error)) from error
+                await _Bridge(stream, context, None).run(incoming)
+    except BaseExceptionGroup as group:
+        if task_is_cancelled():
+            raise
+        raise _innermost(group) from group
 
 
-async def _bridge(stream: ByteStream, incoming: AsyncIterator[Any], context: Any, transfer: Transfer | None) -> None:
-    heard = anyio.Event()  # replaced at each frame of the client: silence is what ends a lingering stream
-    client_done = anyio.Event()
+class _Bridge:
+    """Carries frames between one RPC and one stream."""
 
-    async def from_client() -> None:
-        nonlocal heard
-        try:
-            async for frame in incoming:
-                heard.set()
-                heard = anyio.Event()
-                if frame.frame_type == frames.GOAWAY:
+    def __init__(self, stream: ByteStream, context: Any, transfer: Transfer | None) -> None:
+        self._stream = stream
+        self._context = context
+        self._transfer = transfer
+        self._client_done = False
+        self._heard = anyio.Event()
+        """Set at each frame of the client and at its end: silence is what ends a lingering stream."""
+
+    async def run(self, incoming: AsyncIterator[Any]) -> None:
+        """Carries until both sides are finished, or the client lingers in silence after the driver finished."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._from_client, incoming)
+            await self._from_driver()
+            while not self._client_done:
+                with anyio.move_on_after(LINGER) as silence:
+                    await self._heard.wait()
+                if silence.cancelled_caught:
                     break
-                if frame.frame_type == frames.DATA and frame.payload:
-                    await stream.send(frame.payload)
-            if transfer is not None:
-                transfer.complete = True
-            await stream.send_eof()
+            tasks.cancel_scope.cancel()
+
+    async def _from_driver(self) -> None:
+        try:
+            while True:
+                data = await self._stream.receive()
+                for part in frames.split(data):
+                    await self._context.write(router_pb2.StreamResponse(payload=part))
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            await self._context.write(router_pb2.StreamResponse(frame_type=frames.GOAWAY))
+
+    async def _from_client(self, incoming: AsyncIterator[Any]) -> None:
+        try:
+            goodbye = await self._pump(incoming)
+            if self._transfer is not None:
+                if not goodbye:
+                    # A client that breaks off looks for a moment like one that is finished; then we are cancelled.
+                    await anyio.sleep(SETTLE)
+                self._transfer.complete = True
+            await self._stream.send_eof()
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, NotImplementedError):
             pass  # the driver takes no more: what it has to say comes through the other direction
         finally:
-            client_done.set()
+            self._client_done = True
+            self._heard.set()
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(from_client)
-        try:
-            while True:
-                data = await stream.receive()
-                for part in frames.split(data):
-                    await context.write(router_pb2.StreamResponse(payload=part))
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            await context.write(router_pb2.StreamResponse(frame_type=frames.GOAWAY))
-        while not client_done.is_set():
-            with anyio.move_on_after(LINGER) as silence:
-                await cast("anyio.Event", heard).wait()
-            if silence.cancelled_caught:
-                break
-        tasks.cancel_scope.cancel()
+    async def _pump(self, incoming: AsyncIterator[Any]) -> bool:
+        """Carries the client's data; returns whether it said that it was finished."""
+        async for frame in incoming:
+            self._heard.set()
+            self._heard = anyio.Event()
+            if frame.frame_type == frames.GOAWAY:
+                return True
+            if frame.frame_type == frames.DATA and frame.payload:
+                await self._stream.send(frame.payload)
+        return False
 
 
 def _innermost(error: BaseException) -> BaseException:

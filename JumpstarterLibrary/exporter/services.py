@@ -1,9 +1,12 @@
 """The two gRPC services of a session (protocol §1.2, §1.3, §3 to §5)."""
 
+# ruff: noqa: ARG001, N802 - gRPC's generated classes fix names and parameters of the methods
+
 from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -21,20 +24,19 @@ from .logs import current_hub
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Value
 
-    from .driver import Driver
     from .session import Session
 
 LARGEST_RESULT = 256 * 1024 * 1024
 """Bytes of a result that our server sends; a client takes 4 MiB unless it raised its limit (protocol §4.6)."""
 
 
-class ExporterService(jumpstarter_pb2_grpc.ExporterServiceServicer):  # type: ignore[misc] - generated without types
+class ExporterService(jumpstarter_pb2_grpc.ExporterServiceServicer):  # type: ignore[misc]  # generated without types
     """Report, calls, status and log of one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def GetReport(self, request: Any, context: Any) -> Any:  # noqa: N802 - the service's own names
+    async def GetReport(self, request: Any, context: Any) -> Any:
         """Describes the driver tree."""
         reports = [
             pb.DriverInstanceReport(
@@ -48,48 +50,39 @@ class ExporterService(jumpstarter_pb2_grpc.ExporterServiceServicer):  # type: ig
         ]
         return pb.GetReportResponse(uuid=str(self._session.uuid), labels=self._session.labels, reports=reports)
 
-    async def DriverCall(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def DriverCall(self, request: Any, context: Any) -> Any:
         """Runs an exported method once."""
-        current_hub.set(self._session.log)
-        try:
+        async with answering(self._session, context):
             driver = self._session.driver_for_call(request.uuid)
             method = calls.find_method(driver, request.method, CallKind.UNARY)
             result = await calls.call(method, [values.decode_exact(v) for v in request.args], self._session.threads)
             return pb.DriverCallResponse(uuid=str(uuid4()), result=encode_result(result))
-        except CallRefusedError as refusal:
-            await context.abort(refusal.code, refusal.details)
-        finally:
-            context.set_trailing_metadata(((LOG_POSITION_KEY, str(self._session.log.position)),))
 
-    async def StreamingDriverCall(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def StreamingDriverCall(self, request: Any, context: Any) -> None:
         """Runs an exported generator and sends what it yields."""
-        current_hub.set(self._session.log)
-        items = None
-        try:
+        async with answering(self._session, context):
             driver = self._session.driver_for_call(request.uuid)
             method = calls.find_method(driver, request.method, CallKind.STREAMING)
-            items = calls.stream(method, [values.decode_exact(v) for v in request.args], self._session.threads)
-            async for item in items:
-                yield pb.StreamingDriverCallResponse(uuid=str(uuid4()), result=encode_result(item))
-        except CallRefusedError as refusal:
-            await context.abort(refusal.code, refusal.details)
-        finally:
-            if items is not None:
-                await items.aclose()
+            arguments = [values.decode_exact(v) for v in request.args]
+            async with aclosing(calls.stream(method, arguments, self._session.threads)) as items:
+                async for item in items:
+                    await context.write(pb.StreamingDriverCallResponse(uuid=str(uuid4()), result=encode_result(item)))
 
-    async def LogStream(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def LogStream(self, request: Any, context: Any) -> None:
         """Sends the log from its kept beginning, without end."""
-        position, lines = self._session.log.open_reader()
-        await context.send_initial_metadata(((LOG_POSITION_KEY, str(position)),))
-        async for line in lines:
-            yield pb.LogStreamResponse(
-                uuid=str(line.driver) if line.driver else "",
-                severity=line.severity,
-                message=line.message.encode(errors="replace").decode(),
-                source=int(line.source),
-            )
+        with self._session.log.reader() as (position, lines):
+            await context.send_initial_metadata(((LOG_POSITION_KEY, str(position)),))
+            async for line in lines:
+                await context.write(
+                    pb.LogStreamResponse(
+                        uuid=str(line.driver) if line.driver else "",
+                        severity=line.severity,
+                        message=line.message.encode(errors="replace").decode(),
+                        source=int(line.source),
+                    )
+                )
 
-    async def GetStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetStatus(self, request: Any, context: Any) -> Any:
         """Tells the session's status."""
         status = self._session.status_record
         return pb.GetStatusResponse(
@@ -99,36 +92,47 @@ class ExporterService(jumpstarter_pb2_grpc.ExporterServiceServicer):  # type: ig
             previous_status=None if status.previous is None else int(status.previous),
         )
 
-    async def EndSession(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def EndSession(self, request: Any, context: Any) -> Any:
         """Ends the lease's session; without a lease there is nothing to end."""
         ended, message = self._session.end()
         return pb.EndSessionResponse(success=ended, message=message)
 
-    async def Reset(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Reset(self, request: Any, context: Any) -> Any:
         """Resets every driver."""
-        try:
+        async with answering(self._session, context):
             self._session.check_status()
             await self._session.reset_drivers()
-        except CallRefusedError as refusal:
-            await context.abort(refusal.code, refusal.details)
-        return pb.ResetResponse()
+            return pb.ResetResponse()
 
 
-class RouterService(router_pb2_grpc.RouterServiceServicer):  # type: ignore[misc] - generated without types
+class RouterService(router_pb2_grpc.RouterServiceServicer):  # type: ignore[misc]  # generated without types
     """Byte streams of one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def Stream(self, request_iterator: Any, context: Any) -> None:  # noqa: N802
+    async def Stream(self, request_iterator: Any, context: Any) -> None:
         """Opens a driver's byte stream, or a resource stream to a driver."""
-        current_hub.set(self._session.log)
-        try:
+        async with answering(self._session, context):
             request = router.StreamRequest(list(context.invocation_metadata() or ()))
-            driver: Driver = self._session.driver_for_call(request.uuid)
+            driver = self._session.driver_for_call(request.uuid)
             await router.serve_stream(request, driver, request_iterator, context)
-        except CallRefusedError as refusal:
-            await context.abort(refusal.code, refusal.details)
+
+
+@asynccontextmanager
+async def answering(session: Session, context: Any) -> AsyncIterator[None]:
+    """Runs the body for a session: what it logs goes to the session's log, and what it raises becomes the status.
+
+    The answer, good or bad, says how far the log had come.
+    """
+    current_hub.set(session.log)
+    try:
+        with calls.refusing():
+            yield
+    except CallRefusedError as refusal:
+        position = ((LOG_POSITION_KEY, str(session.log.position)),)
+        await context.abort(refusal.code, calls.shorten(refusal.details), position)
+    context.set_trailing_metadata(((LOG_POSITION_KEY, str(session.log.position)),))
 
 
 def encode_result(result: object) -> Value:
@@ -136,9 +140,7 @@ def encode_result(result: object) -> Value:
     try:
         encoded = values.encode(result)
     except ValueNotSendableError as error:
-        raise CallRefusedError(
-            grpc.StatusCode.INVALID_ARGUMENT, f"the driver's result cannot be sent: {error}"
-        ) from None
+        raise CallRefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"the driver's result cannot be sent: {error}") from None
     if (size := encoded.ByteSize()) > LARGEST_RESULT:
         raise CallRefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the driver's result has {size} bytes")
     return encoded
@@ -156,7 +158,7 @@ def parse_uuid(text: str) -> UUID:
         raise CallRefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"malformed driver uuid {text[:80]!r}") from None
 
 
-class PassphraseGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc] - grpc has no types
+class PassphraseGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Refuses every RPC that does not carry the passphrase (protocol §6.4)."""
 
     def __init__(self, passphrase: str) -> None:
@@ -174,13 +176,7 @@ class PassphraseGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc] - grpc 
         if (len(given) == 1 and hmac.compare_digest(given[0].encode(), self._passphrase)) or handler is None:
             return handler
         if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(
-                self._refuse, handler.request_deserializer, handler.response_serializer
-            )
+            return grpc.stream_stream_rpc_method_handler(self._refuse, handler.request_deserializer, handler.response_serializer)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                self._refuse, handler.request_deserializer, handler.response_serializer
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            self._refuse, handler.request_deserializer, handler.response_serializer
-        )
+            return grpc.unary_stream_rpc_method_handler(self._refuse, handler.request_deserializer, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(self._refuse, handler.request_deserializer, handler.response_serializer)

@@ -20,7 +20,7 @@ import anyio
 import grpc
 from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
 
-from ..errors import ConfigurationError, UsageError
+from ..errors import ConfigurationError, DriverError, UsageError
 from ..wire import event_loop
 from ..wire.address import LONGEST_SOCKET_PATH, Address
 from ..wire.protocol import ExporterStatus, LogSource, status_name
@@ -82,7 +82,8 @@ class Session:
         labels: the exporter's labels, for the report.
 
     Raises:
-        ConfigurationError: on entering, when a proxy points nowhere or in a circle.
+        ConfigurationError: on entering, when a proxy points nowhere or in a circle, or two drivers share a uuid.
+        DriverError: on entering, when a driver cannot be reset.
     """
 
     def __init__(self, *, root_device: Driver, lease: str | None = None, labels: dict[str, str] | None = None) -> None:
@@ -91,10 +92,10 @@ class Session:
         self.lease = lease
         self.labels = labels or {}
         self.log = LogHub()
-        self.logger = logging.Logger("session")
+        self.logger = logging.Logger("session")  # noqa: LOG001 - this session's own, gone with it
         self.logger.addHandler(HubHandler(self.log, LogSource.SYSTEM))
         self.rows: list[Row] = []
-        self.threads: anyio.CapacityLimiter = None  # type: ignore[assignment] - made on entering, in the loop
+        self.threads: anyio.CapacityLimiter  # made on entering, in the loop
         self.status_record = StatusRecord(ExporterStatus.AVAILABLE if lease else ExporterStatus.LEASE_READY)
         self._drivers: dict[UUID, Driver] = {}
         self._status_lock = threading.Lock()
@@ -109,7 +110,7 @@ class Session:
         self._entered = True
         with contextlib.ExitStack() as stack:
             self.rows = list(walk(self.root_device, resolver_for(self.root_device)))
-            self._drivers = {row.driver.uuid: row.driver for row in self.rows}
+            self._drivers = _by_uuid(self.rows)
             stack.enter_context(context_logging())
             self.threads = event_loop.run(_limiter)
             for driver in self._drivers.values():
@@ -117,13 +118,11 @@ class Session:
                 driver.logger.addHandler(handler)
                 stack.callback(driver.logger.removeHandler, handler)
             stack.callback(self._run_hooks, "close", list(reversed(self._drivers.values())))
-            event_loop.run(self.reset_drivers)
+            self._reset_on_entering()
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
 
     # --------------------------------------------------------------- serving
@@ -131,10 +130,7 @@ class Session:
     @contextlib.contextmanager
     def serve_unix(self, *, passphrase: str | None = None) -> Iterator[str]:
         """Serves on a new Unix socket in a folder that only this user may enter; gives the socket's path (§6.2)."""
-        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-        if len(base) + len("/jumpstarter-12345678/socket") > LONGEST_SOCKET_PATH:
-            base = "/tmp"  # noqa: S108 - mkdtemp makes the folder private
-        folder = tempfile.mkdtemp(prefix="jumpstarter-", dir=base)
+        folder = tempfile.mkdtemp(prefix="jumpstarter-", dir=_folder_for_sockets())
         path = str(Path(folder) / "socket")
         try:
             with self._listen(f"unix:{path}", None, passphrase):
@@ -159,8 +155,8 @@ class Session:
             port: 0 takes a free one.
             tls: certificate and key; without it the traffic is plaintext.
             passphrase: what every client has to send (§6.4).
-            allow_unprotected: allows an address beyond loopback without both TLS and passphrase. Whoever reaches the port
-                then commands the hardware.
+            allow_unprotected: allows an address beyond loopback without both TLS and passphrase. Whoever reaches the
+                port then commands the hardware.
 
         Raises:
             ConfigurationError: the address is not loopback and not protected, or cannot be listened on.
@@ -176,6 +172,8 @@ class Session:
 
     @contextlib.contextmanager
     def _listen(self, target: str, tls: ServerTls | None, passphrase: str | None) -> Iterator[int]:
+        if passphrase is not None and not (passphrase.isascii() and passphrase.isprintable() and passphrase.strip()):
+            raise ConfigurationError("The passphrase must be printable ASCII text and not empty.")
         if not self.rows:
             raise UsageError("Enter the Session first: with Session(root_device=…) as session, session.serve_unix(): …")
         server, port = event_loop.run(self._start, target, tls, passphrase)
@@ -186,7 +184,7 @@ class Session:
                 event_loop.run(server.stop, STOP_GRACE)
 
     async def _start(self, target: str, tls: ServerTls | None, passphrase: str | None) -> tuple[Any, int]:
-        guard = [PassphraseGuard(passphrase)] if passphrase else []
+        guard = [PassphraseGuard(passphrase)] if passphrase is not None else []
         server = grpc.aio.server(interceptors=guard, options=_SERVER_OPTIONS)
         jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(ExporterService(self), server)
         router_pb2_grpc.add_RouterServiceServicer_to_server(RouterService(self), server)
@@ -251,21 +249,62 @@ class Session:
     # --------------------------------------------------------------- drivers
 
     async def reset_drivers(self) -> None:
-        """Runs every driver's `reset`, parents first."""
+        """Runs every driver's `reset`, parents first.
+
+        Raises:
+            CallRefusedError: one of them failed or took too long; those after it were not reset.
+        """
         for driver in self._drivers.values():
+            await self._reset_driver(driver)
+
+    async def _reset_driver(self, driver: Driver) -> None:
+        try:
             with anyio.fail_after(DRIVER_BUDGET):
                 await calls.call(driver.reset, [], self.threads)
+        except TimeoutError:
+            text = f"{self._place(driver)} could not be reset: it took longer than {DRIVER_BUDGET:g} s"
+            raise CallRefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, text) from None
+        except CallRefusedError as refusal:
+            text = f"{self._place(driver)} could not be reset: {refusal.details}"
+            raise CallRefusedError(refusal.code, text) from refusal
+
+    def _place(self, driver: Driver) -> str:
+        path = next(row.path for row in self.rows if row.driver is driver)
+        return f"driver '{path}' ({type(driver).__name__})" if path else f"the root driver ({type(driver).__name__})"
+
+    def _reset_on_entering(self) -> None:
+        try:
+            event_loop.run(self.reset_drivers)
+        except CallRefusedError as refusal:
+            raise DriverError(f"The session cannot start: {refusal.details}") from refusal
 
     def _run_hooks(self, name: str, drivers: list[Driver]) -> None:
         for driver in drivers:
             try:
                 event_loop.run(self._run_hook, getattr(driver, name))
             except Exception as error:  # noqa: BLE001 - every driver is closed before anything else happens
-                logging.getLogger(__name__).error("%s of %r failed: %s", name, driver, _text_of(error))
+                text = _text_of(error)  # a driver's trouble, so no trace of ours
+                logging.getLogger(__name__).error("%s of %r failed: %s", name, driver, text)  # noqa: TRY400 - see above
 
     async def _run_hook(self, hook: Callable[[], Awaitable[None] | None]) -> None:
         with anyio.fail_after(DRIVER_BUDGET):
             await calls.call(hook, [], self.threads)
+
+
+def _by_uuid(rows: list[Row]) -> dict[UUID, Driver]:
+    drivers: dict[UUID, Driver] = {}
+    for row in rows:
+        other = drivers.setdefault(row.driver.uuid, row.driver)
+        if other is not row.driver:
+            raise ConfigurationError(f"Driver '{row.path}' has the uuid {row.driver.uuid} of another driver, {other!r}.")
+    return drivers
+
+
+def _folder_for_sockets() -> str:
+    wanted = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = wanted if wanted and os.access(wanted, os.W_OK | os.X_OK) else tempfile.gettempdir()
+    fits = len(os.fsencode(base)) + len("/jumpstarter-12345678/socket") <= LONGEST_SOCKET_PATH
+    return base if fits else "/tmp"  # noqa: S108 - mkdtemp makes the folder in it private
 
 
 async def _limiter() -> anyio.CapacityLimiter:

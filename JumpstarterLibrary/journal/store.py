@@ -50,7 +50,7 @@ class Journal:
 
         return unsubscribe
 
-    def events(self, kind: type[E] = Event) -> list[E]:  # type: ignore[assignment] - the default is the bound itself
+    def events(self, kind: type[E] = Event) -> list[E]:  # type: ignore[assignment]  # the default is the bound itself
         """Returns the events still in memory, oldest first, of one class or of all."""
         with self._lock:
             return [event for event in self._events if isinstance(event, kind)]

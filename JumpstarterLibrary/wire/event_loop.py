@@ -86,7 +86,7 @@ def run(function: Callable[..., Awaitable[T]], *args: object) -> T:
 
 def close() -> None:
     """Ends the loop, if one runs. The next use starts a new one."""
-    global _thread  # noqa: PLW0603 - one per process is the point
+    global _thread
     with _lock:
         thread, _thread = _thread, None
     if thread is not None:

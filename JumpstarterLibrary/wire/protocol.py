@@ -40,7 +40,10 @@ class ExporterStatus(IntEnum):
 
 def status_name(number: int) -> str:
     """Names a status; numbers of a newer exporter are told as they are (protocol §1.6)."""
-    return ExporterStatus(number).name if number in ExporterStatus else f"status {number}"
+    try:
+        return ExporterStatus(number).name
+    except ValueError:
+        return f"status {number}"
 
 
 class LogSource(IntEnum):
@@ -55,7 +58,10 @@ class LogSource(IntEnum):
 
 def log_source_name(number: int) -> str:
     """Names a log source in lower case; unknown numbers count as the exporter itself."""
-    return LogSource(number).name.lower() if number in LogSource and number else "system"
+    try:
+        return (LogSource(number) or LogSource.SYSTEM).name.lower()
+    except ValueError:
+        return LogSource.SYSTEM.name.lower()
 
 
 class CallKind(Enum):

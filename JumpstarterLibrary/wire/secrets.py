@@ -33,6 +33,7 @@ class Redactor:
             self._secrets = sorted([*self._secrets, secret], key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
+        """Returns the text with every known secret masked."""
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, MASK)

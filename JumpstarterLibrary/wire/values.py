@@ -40,7 +40,7 @@ def encode(value: object) -> Value:
     return target
 
 
-def decode(value: Value, integers: bool = True) -> object:  # noqa: FBT001, FBT002 - hot, and decode_exact names it
+def decode(value: Value, integers: bool = True) -> object:
     """Turns a wire value into Python; integral numbers become `int`, as the wire has only doubles."""
     kind = value.WhichOneof("kind")
     if kind == "number_value":
@@ -126,9 +126,7 @@ def _plain(value: object, where: str) -> object:  # noqa: PLR0911 - one line per
 
 def _deeper(depth: int, where: str) -> int:
     if depth >= DEEPEST_NESTING:
-        raise ValueNotSendableError(
-            f"{_at(where[:60])}nested more than {DEEPEST_NESTING} levels deep, or contains itself"
-        )
+        raise ValueNotSendableError(f"{_at(where[:60])}nested more than {DEEPEST_NESTING} levels deep, or contains itself")
     return depth + 1
 
 
@@ -155,8 +153,7 @@ def _number(number: float, where: str) -> float:
         if -LARGEST_INTEGER <= number <= LARGEST_INTEGER:
             return number
         raise ValueNotSendableError(
-            f"{_at(where)}numbers travel as doubles, and this integer is beyond 2^53, so it would arrive altered; "
-            "send it as text"
+            f"{_at(where)}numbers travel as doubles, and this integer is beyond 2^53, so it would arrive altered; send it as text"
         )
     if math.isfinite(number):
         return number
@@ -184,9 +181,7 @@ def iso_duration(value: timedelta) -> str:
     minutes, seconds = divmod(rest, 60)
     second_text = f"{seconds}.{value.microseconds:06d}".rstrip("0") if value.microseconds else str(seconds)
     clock = "".join(
-        f"{number}{letter}"
-        for number, letter in ((hours, "H"), (minutes, "M"), (second_text, "S"))
-        if number not in (0, "0")
+        f"{number}{letter}" for number, letter in ((hours, "H"), (minutes, "M"), (second_text, "S")) if number not in (0, "0")
     )
     days = f"{value.days}D" if value.days else ""
     return f"{sign}P{days}{'T' + clock if clock else ''}" if days or clock else "PT0S"

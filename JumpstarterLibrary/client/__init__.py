@@ -1,0 +1,8 @@
+"""The client of a device's driver tree, for plain Python and for everything above it."""
+
+from .channel import Security
+from .device import Device, connect
+from .driver import DriverClient
+from .power import PowerClient, PowerReading
+
+__all__ = ["Device", "DriverClient", "PowerClient", "PowerReading", "Security", "connect"]

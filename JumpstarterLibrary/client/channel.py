@@ -1,0 +1,146 @@
+"""gRPC channels to a session: transport security, proxies, message sizes (protocol §6.3, §4.6)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import tempfile
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from ..errors import ConfigurationError, ConnectionFailedError
+from ..wire.address import Address
+
+LARGEST_MESSAGE = 256 * 1024 * 1024
+"""Bytes of one answer that we take; gRPC's own limit is 4 MiB."""
+LARGEST_METADATA = 8 * 1024 * 1024
+"""Bytes of error text that we take; upstream's exporter sends any length, and gRPC's own limit is 8 KiB."""
+KEEPALIVE_MS = 20_000
+"""As upstream's clients; exporters on TCP allow a ping every 10 s."""
+HANDSHAKE_TIMEOUT = 5.0
+
+
+class Security(Enum):
+    """How the traffic to a TCP target is protected. Unix sockets are always plain: their folder protects them."""
+
+    AUTO = "auto"
+    """Plaintext to this machine or with JMP_GRPC_INSECURE=1, else TLS."""
+    PLAINTEXT = "plaintext"
+    """No encryption."""
+    TLS = "tls"
+    """TLS with a verified certificate."""
+    UNVERIFIED_TLS = "unverified_tls"
+    """TLS with whatever certificate the exporter shows: protects against listeners, not against impostors."""
+
+
+def resolve_security(address: Address, asked: Security, ca: Path | None) -> Security:
+    """Turns AUTO into one of the others.
+
+    Raises:
+        ConfigurationError: a CA file was given for a target that does not use it.
+    """
+    if address.is_unix:
+        chosen = Security.PLAINTEXT
+    elif asked is not Security.AUTO:
+        chosen = asked
+    elif ca is not None:
+        chosen = Security.TLS
+    elif plaintext_by_environment() or address.is_local:
+        chosen = Security.PLAINTEXT
+    else:
+        chosen = Security.TLS
+    if ca is not None and chosen is not Security.TLS:
+        raise ConfigurationError(f"A CA file was given, but '{address}' is reached with {chosen.value}.")
+    return chosen
+
+
+def plaintext_by_environment() -> bool:
+    """Whether the environment asks for plaintext, as `jmp shell` sets it (protocol §6.3)."""
+    return "1" in (os.environ.get("JMP_GRPC_INSECURE"), os.environ.get("JUMPSTARTER_GRPC_INSECURE"))
+
+
+def make_channel(address: Address, security: Security, ca: Path | None, timeout: float) -> Any:
+    """Makes a synchronous channel with a connection of its own.
+
+    Raises:
+        ConfigurationError: the CA file cannot be read.
+        ConnectionFailedError: UNVERIFIED_TLS, and the exporter's certificate could not be fetched.
+    """
+    options: list[tuple[str, object]] = [
+        # Channels to one target would otherwise share one connection and its back-off after a failure.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", LARGEST_METADATA),
+        ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
+    ]
+    if address.is_local:
+        options.append(("grpc.enable_http_proxy", 0))
+    if not address.is_unix:
+        options += [
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+    if security is Security.PLAINTEXT:
+        return grpc.insecure_channel(address.grpc_target, options=options)
+    if security is Security.UNVERIFIED_TLS:
+        roots: bytes | None
+        roots, name = fetch_certificate(address, min(timeout, HANDSHAKE_TIMEOUT))
+        options.append(("grpc.ssl_target_name_override", name))
+    else:
+        roots = _read(ca) if ca else None
+    return grpc.secure_channel(address.grpc_target, grpc.ssl_channel_credentials(roots), options=options)
+
+
+def fetch_certificate(address: Address, timeout: float) -> tuple[bytes, str]:
+    """Fetches the certificate that an exporter shows, and a name in it. gRPC cannot skip verification; it can trust this.
+
+    Raises:
+        ConnectionFailedError: there is no TLS server.
+    """
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    try:
+        with _handshake(address, blind, timeout) as connection:
+            der = connection.getpeercert(binary_form=True) or b""
+        pem = ssl.DER_cert_to_PEM_cert(der)
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write(pem)
+            file.flush()
+            # Python parses a certificate only if it verified it: so let it verify this one against itself.
+            pinned = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            pinned.check_hostname = False
+            pinned.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            pinned.load_verify_locations(file.name)
+        with _handshake(address, pinned, timeout) as connection:
+            parsed: Any = connection.getpeercert() or {}
+    except (OSError, ValueError) as error:
+        raise ConnectionFailedError(
+            f"Cannot fetch the TLS certificate of '{address}': {error}. Is an exporter with TLS listening there?"
+        ) from None
+    names = [value for kind, value in parsed.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+    names += [value for part in parsed.get("subject", ()) for key, value in part if key == "commonName"]
+    return pem.encode(), names[0].replace("*", "any") if names else address.host
+
+
+def _handshake(address: Address, context: ssl.SSLContext, timeout: float) -> ssl.SSLSocket:
+    context.set_alpn_protocols(["h2"])
+    plain = socket.create_connection((address.host, address.port), timeout)
+    try:
+        return context.wrap_socket(plain, server_hostname=address.host)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read the CA file '{path}': {error.strerror}.") from None

@@ -1,0 +1,292 @@
+"""One connection to a session: calls with deadlines, errors that say what happened, nothing left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from jumpstarter_protocol import jumpstarter_pb2 as pb
+from jumpstarter_protocol import jumpstarter_pb2_grpc
+
+from ..errors import (
+    ConnectionFailedError,
+    ExporterNotReadyError,
+    JumpstarterError,
+    SessionClosedError,
+    SessionLostError,
+    ValueNotSendableError,
+)
+from ..journal import CallEnded, Journal
+from ..wire import values
+from ..wire.address import Address
+from ..wire.deadline import Deadline, in_words
+from ..wire.protocol import LOG_POSITION_KEY, PASSPHRASE_KEY, ExporterStatus, status_name
+from ..wire.secrets import MASK, Hidden
+from .failures import Act, Attempt, as_error, is_transport, passphrase_error, shorten
+
+PROBE_TIMEOUT = 0.5
+"""Seconds for the question whether the exporter answers at all, after a call got no answer."""
+STATUS_INTERVAL = 0.1
+STATUS_TIMEOUT = 5.0
+LONGEST_SHOWN = 200
+"""Characters of arguments and results that the journal keeps."""
+
+
+class Connection:
+    """Calls to one session over one channel; usable from any thread."""
+
+    def __init__(self, name: str, address: Address, channel: Any, passphrase: str | None, journal: Journal) -> None:
+        self.name = name
+        self.address = address
+        self.journal = journal
+        self.metadata = ((PASSPHRASE_KEY, passphrase),) if passphrase else None
+        self.stub = jumpstarter_pb2_grpc.ExporterServiceStub(channel)
+        self.log_position = 0
+        """How many log lines the exporter had written when it last answered, where it says so."""
+        self.loss: SessionLostError | None = None
+        """Why the session is lost, once it is."""
+        self.closed = False
+        self.last_call = 0.0
+        """When the last call ended, on the monotonic clock."""
+        self.on_loss: Callable[[SessionLostError], None] = lambda _: None
+        self._channel = channel
+
+    def close(self) -> None:
+        """Cancels what is under way and closes the channel."""
+        self.closed = True
+        self._channel.close()
+
+    # ----------------------------------------------------------------- opening
+
+    def wait_until_ready(self, deadline: Deadline) -> None:
+        """Waits until the exporter's status is LEASE_READY (protocol §5.5). Old exporters have no status: they are ready.
+
+        Raises:
+            ConnectionFailedError: it cannot be reached, or does not answer.
+            ExporterNotReadyError: its status is final, or not LEASE_READY within the deadline.
+            PassphraseError: it wants another passphrase.
+        """
+        while True:
+            try:
+                answer = self._open_rpc(self.stub.GetStatus, pb.GetStatusRequest(), deadline)
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                    return
+                raise
+            status = answer.status
+            if status == ExporterStatus.LEASE_READY:
+                return
+            told = status_name(status) + (f", {answer.message}" if answer.message else "")
+            if status in (ExporterStatus.OFFLINE, *_FAILED):
+                raise ExporterNotReadyError(f"Device '{self.name}' will not become ready: the exporter's status is {told}.")
+            if deadline.remaining <= STATUS_INTERVAL:
+                raise ExporterNotReadyError(
+                    f"Device '{self.name}' is not ready: the exporter's status is still {told} after "
+                    f"{in_words(deadline.total)}, and calls need LEASE_READY."
+                )
+            time.sleep(STATUS_INTERVAL)
+
+    def get_report(self, deadline: Deadline) -> Any:
+        """Fetches the description of the driver tree."""
+        return self._open_rpc(self.stub.GetReport, Empty(), deadline)
+
+    def _open_rpc(self, rpc: Any, request: Any, deadline: Deadline) -> Any:
+        try:
+            return rpc(request, timeout=max(deadline.remaining, 0.001), metadata=self.metadata)
+        except grpc.RpcError as error:
+            code, text = error.code(), shorten(error.details() or "")
+            where = f"device '{self.name}'" + (f" at {self.address}" if str(self.address) != self.name else "")
+            if code is grpc.StatusCode.UNIMPLEMENTED:
+                raise
+            if code is grpc.StatusCode.UNAUTHENTICATED:
+                raise passphrase_error(f"Opening {where}", text) from None
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise ConnectionFailedError(
+                    f"Cannot open {where}: no answer within {in_words(deadline.total)}. Something listens there or the "
+                    "packets are dropped: is the exporter frozen, still starting, or behind a firewall?"
+                ) from None
+            raise ConnectionFailedError(f"Cannot open {where}: {text}. {self._advice(text)}") from None
+
+    def _advice(self, text: str) -> str:
+        if self.address.is_unix:
+            return "Does the socket exist, and does the exporter (or the jmp shell) that made it still run?"
+        if "SSL" in text or "handshak" in text.lower() or "WRONG_VERSION" in text:
+            return "If the exporter speaks plaintext, say security=plaintext; if its certificate is unknown here, give ca=."
+        if "refused" not in text.lower() and "resol" not in text.lower():
+            return "If the exporter speaks TLS, say security=tls (or unverified_tls); else check that it is an exporter."
+        return "Is the exporter running, and are host and port right?"
+
+    # ------------------------------------------------------------------- calls
+
+    def call(self, act: Act, uuid: str, arguments: tuple[object, ...], timeout: float) -> object:
+        """Calls a unary method and returns its result.
+
+        Raises:
+            JumpstarterError: see `JumpstarterLibrary.errors`; the call is never repeated.
+        """
+        self._check_usable(act)
+        request = pb.DriverCallRequest(uuid=uuid, method=act.method, args=encode_arguments(act, arguments))
+        begin, outcome, detail = time.monotonic(), "interrupted", ""
+        try:
+            response, rpc = self.stub.DriverCall.with_call(request, timeout=timeout, metadata=self.metadata)
+            for key, value in rpc.trailing_metadata() or ():
+                if key == LOG_POSITION_KEY:
+                    self.log_position = int(value)
+            result = values.decode(response.result)
+            outcome, detail = "ok", _shown(result)
+            return result
+        except grpc.RpcError as error:
+            failure = self._failure(error, Attempt(act, time.monotonic() - begin, timeout))
+            outcome, detail = type(failure).__name__, shorten(str(failure))
+            raise failure from None
+        finally:
+            self._write_down(act, arguments, begin, outcome, detail, streaming=False)
+
+    def stream(
+        self, act: Act, uuid: str, arguments: tuple[object, ...], timeout: float, settle: float | None = None
+    ) -> Generator[object, None, None]:
+        """Calls a streaming method; gives its values as they come. Leaving the loop cancels the call on the exporter.
+
+        Args:
+            act: what it is for.
+            uuid: the driver's.
+            arguments: positional.
+            timeout: seconds for the whole stream.
+            settle: ends the stream this many seconds after its first value.
+
+        Raises:
+            JumpstarterError: as `call`, after the values that came before.
+        """
+        self._check_usable(act)
+        request = pb.StreamingDriverCallRequest(uuid=uuid, method=act.method, args=encode_arguments(act, arguments))
+        begin, outcome, detail, count = time.monotonic(), "interrupted", "", 0
+        rpc, settled = None, None
+        try:
+            rpc = self.stub.StreamingDriverCall(request, timeout=timeout, metadata=self.metadata)
+            for response in rpc:
+                count += 1
+                if settle is not None and settled is None:
+                    settled = Settled(settle, rpc.cancel)
+                yield values.decode(response.result)
+            outcome = "ok"
+        except GeneratorExit:
+            outcome = "ok"  # the caller has all it wants
+            raise
+        except grpc.RpcError as error:
+            if settled is not None and settled.over:
+                outcome = "ok"
+                return
+            failure = self._failure(error, Attempt(act, time.monotonic() - begin, timeout))
+            outcome, detail = type(failure).__name__, shorten(str(failure))
+            raise failure from None
+        finally:
+            if rpc is not None:
+                rpc.cancel()
+            if settled is not None:
+                settled.cancel()
+            detail = detail or f"{count} values"
+            self._write_down(act, arguments, begin, outcome, detail, streaming=True)
+
+    def _check_usable(self, act: Act) -> None:
+        if self.closed:
+            raise SessionClosedError(f"{act} is not possible: the session was closed.")
+        if self.loss is not None:
+            raise SessionLostError(f"{act} is not possible: {self.loss}")
+
+    def _failure(self, error: Any, attempt: Attempt) -> JumpstarterError:
+        if self.closed:
+            return SessionClosedError(f"{attempt.act} was cancelled: the session was closed.")
+        failure = as_error(error, attempt, self.alive)
+        if isinstance(failure, SessionLostError):
+            self.lose(failure)
+        return failure
+
+    def alive(self) -> bool:
+        """Whether the exporter answers anything at all, asked with a short deadline."""
+        try:
+            self.stub.GetStatus(pb.GetStatusRequest(), timeout=PROBE_TIMEOUT, metadata=self.metadata)
+        except grpc.RpcError as error:
+            return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        except ValueError:  # the channel was closed meanwhile
+            return False
+        return True
+
+    def lose(self, failure: SessionLostError) -> None:
+        """Remembers, once, that the session is lost."""
+        if self.loss is None and not self.closed:
+            self.loss = failure
+            self.on_loss(failure)
+
+    def check_loss(self, error: Any) -> None:
+        """Looks at an RPC that ended by itself in the background: is the exporter gone?"""
+        text = error.details() or ""
+        if error.code() is grpc.StatusCode.UNAVAILABLE and is_transport(text) and not self.closed and not self.alive():
+            self.lose(
+                SessionLostError(
+                    f"the connection to the exporter of device '{self.name}' was lost ({shorten(text)}). "
+                    "Is the exporter still running? Open a new session."
+                )
+            )
+
+    def _write_down(
+        self, act: Act, arguments: tuple[object, ...], begin: float, outcome: str, detail: str, *, streaming: bool
+    ) -> None:
+        self.last_call = time.monotonic()
+        self.journal.append(
+            CallEnded(
+                driver=act.driver,
+                method=act.method,
+                arguments=", ".join(_shown(argument) for argument in arguments),
+                seconds=self.last_call - begin,
+                outcome=outcome,
+                detail=detail,
+                streaming=streaming,
+            )
+        )
+
+
+class Settled:
+    """Cancels an RPC after a while; reading a stream cannot be given a time limit of its own."""
+
+    def __init__(self, after: float, cancel: Callable[[], object]) -> None:
+        self.over = False
+        """Whether the time came."""
+        self._cancel = cancel
+        self._timer = threading.Timer(after, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Stops the clock."""
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        self.over = True
+        self._cancel()
+
+
+_FAILED = (ExporterStatus.BEFORE_LEASE_HOOK_FAILED, ExporterStatus.AFTER_LEASE_HOOK_FAILED)
+
+
+def encode_arguments(act: Act, arguments: tuple[object, ...]) -> list[Any]:
+    """Encodes the arguments of a call.
+
+    Raises:
+        ValueNotSendableError: one of them would arrive altered; the message says which.
+    """
+    encoded = []
+    for index, argument in enumerate(arguments, 1):
+        try:
+            encoded.append(values.encode(argument))
+        except ValueNotSendableError as error:
+            raise ValueNotSendableError(f"{act} was not sent: argument {index}: {error}.") from None
+    return encoded
+
+
+def _shown(value: object) -> str:
+    text = MASK if isinstance(value, Hidden) else repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

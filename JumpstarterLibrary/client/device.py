@@ -1,0 +1,216 @@
+"""A device: the client's view of one driver tree."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import ConnectionFailedError, SessionLostError
+from ..journal import Journal, SessionClosed, SessionLost, SessionOpened
+from ..wire.address import parse_address
+from ..wire.deadline import Deadline, Timeout, seconds
+from .channel import Security, make_channel, resolve_security
+from .connection import Connection
+from .driver import DriverClient
+from .logs import LogReader
+from .tree import Node, assemble, choose, find
+
+D = TypeVar("D", bound=DriverClient)
+
+DEFAULT_TIMEOUT = timedelta(seconds=30)
+
+
+class Device:
+    """An open device. What it does not have itself it takes from its root driver: `device.dut.power.on()`, or `device.on()`
+    where the root is a power driver. Children are also items: `device["dut.power"]`.
+    """
+
+    def __init__(self, connection: Connection, tree: Node, timeout: Timeout) -> None:
+        self.connection = connection
+        self.tree = tree
+        self.timeout_seconds = seconds(timeout)
+        self.default_driver = ""
+        """Path below or at which drivers are looked for when none is named; empty for the whole tree."""
+        self.logs: LogReader | None = None
+        self._clients: dict[int, DriverClient] = {}
+
+    @property
+    def name(self) -> str:
+        """What messages call this device."""
+        return self.connection.name
+
+    @property
+    def journal(self) -> Journal:
+        """Everything that happened in this session."""
+        return self.connection.journal
+
+    @property
+    def state(self) -> str:
+        """`open`, `lost` or `closed`."""
+        if self.connection.closed:
+            return "closed"
+        return "open" if self.connection.loss is None else "lost"
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long one call may take unless it says otherwise; can be set."""
+        return timedelta(seconds=self.timeout_seconds)
+
+    @timeout.setter
+    def timeout(self, value: Timeout) -> None:
+        self.timeout_seconds = seconds(value)
+
+    @property
+    def root(self) -> DriverClient:
+        """The client of the root driver."""
+        return self.client_for(self.tree)
+
+    def driver(self, path: str = "") -> DriverClient:
+        """Returns the driver at a path; the empty path is the root.
+
+        Raises:
+            DriverNotFoundError: there is none; the message lists near matches.
+        """
+        return self.client_for(find(self.name, self.tree, path))
+
+    def driver_of(self, kind: type[D], path: str | None = None) -> D:
+        """Returns a driver of a family: the named one, else the only one at or below the default driver.
+
+        Raises:
+            DriverNotFoundError: there is none, or there are several; the message lists them.
+        """
+        if path:
+            client = self.driver(path)
+            if isinstance(client, kind):
+                return client
+            return kind(self, client.node)  # named on purpose: an unknown tag may still have the family's methods
+        start = find(self.name, self.tree, self.default_driver)
+        candidates = [node for node in start.walk() if issubclass(DriverClient.class_for(node), kind)]
+        found = self.client_for(choose(self.name, candidates, kind.family))
+        assert isinstance(found, kind)
+        return found
+
+    def client_for(self, node: Node) -> DriverClient:
+        """Returns the client for a place in the tree, always the same one."""
+        client = self._clients.get(id(node))
+        if client is None:
+            client = self._clients[id(node)] = DriverClient.class_for(node)(self, node)
+        return client
+
+    def close(self) -> None:
+        """Ends the session's calls and streams and closes the connection. Closing twice does no harm."""
+        if self.connection.closed:
+            return
+        self.connection.closed = True
+        if self.logs is not None:
+            self.logs.close()
+        self.connection.close()
+        self.journal.append(SessionClosed(alias=self.name))
+
+    def __getitem__(self, path: str) -> DriverClient:
+        return self.driver(path)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "tree" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.root, name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *dir(self.root)]
+
+    def __repr__(self) -> str:
+        return f"<Device {self.name} {self.state}>"
+
+
+@contextlib.contextmanager
+def connect(
+    target: str,
+    *,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    passphrase: str | None = None,
+    security: Security = Security.AUTO,
+    ca: Path | None = None,
+    name: str | None = None,
+    journal: Journal | None = None,
+    logs: bool = False,
+) -> Iterator[Device]:
+    """Opens a device and closes it at the end of the `with` block.
+
+    Args:
+        target: `host:port`, `[v6]:port`, `unix:PATH` or a socket's path (protocol §6.1).
+        timeout: for opening, and for each call that does not say otherwise.
+        passphrase: what the exporter wants; JMP_GRPC_PASSPHRASE unless given.
+        security: how TCP traffic is protected; see `Security`.
+        ca: PEM file with the only roots to trust.
+        name: what messages call the device; the target unless given.
+        journal: where to write down what happens; a new one unless given.
+        logs: whether to read the exporter's log into the journal.
+
+    Raises:
+        ConfigurationError: the target is no address.
+        ConnectionFailedError: it cannot be reached.
+        ExporterNotReadyError: it does not become LEASE_READY in time.
+        PassphraseError: it wants another passphrase.
+    """
+    device = open_device(
+        target,
+        timeout=timeout,
+        passphrase=passphrase,
+        security=security,
+        ca=ca,
+        name=name,
+        journal=journal,
+        logs=logs,
+    )
+    try:
+        yield device
+    finally:
+        device.close()
+
+
+def open_device(
+    target: str,
+    *,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    passphrase: str | None = None,
+    security: Security = Security.AUTO,
+    ca: Path | None = None,
+    name: str | None = None,
+    journal: Journal | None = None,
+    logs: bool = False,
+    origin: str = "given address",
+) -> Device:
+    """Opens a device; the caller closes it. Arguments and errors as for `connect`."""
+    address = parse_address(target)
+    if address.path is not None and not Path(address.path).exists():
+        raise ConnectionFailedError(
+            f"Cannot open device '{name or target}': there is no socket '{address.path}'. Does the exporter (or the jmp shell) "
+            "that made it still run?"
+        )
+    deadline = Deadline(timeout)
+    resolved = resolve_security(address, security, ca)
+    channel = make_channel(address, resolved, ca, deadline.remaining)
+    secret = passphrase or os.environ.get("JMP_GRPC_PASSPHRASE") or None
+    journal = Journal() if journal is None else journal
+    connection = Connection(name or str(address), address, channel, secret, journal)
+    try:
+        connection.wait_until_ready(deadline)
+        report = connection.get_report(deadline)
+        device = Device(connection, assemble(connection.name, report.reports), timeout)
+    except BaseException:
+        connection.close()
+        raise
+    nodes = list(device.tree.walk())
+    journal.append(SessionOpened(alias=device.name, target=str(address), origin=origin, drivers=len(nodes)))
+    connection.on_loss = lambda failure: _write_loss(device, failure)
+    if logs:
+        device.logs = LogReader(connection, {node.uuid: node.path for node in reversed(nodes)})
+    return device
+
+
+def _write_loss(device: Device, failure: SessionLostError) -> None:
+    device.journal.append(SessionLost(alias=device.name, reason=str(failure)))

@@ -1,0 +1,165 @@
+"""gRPC's failures to our errors: one line that says who, what and what now (protocol §3.3, §3.4)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from ..errors import (
+    CallTimeoutError,
+    DriverError,
+    DriverInvalidArgumentError,
+    DriverMethodNotFoundError,
+    DriverNotSupportedError,
+    DriverTimeoutError,
+    ExporterNotReadyError,
+    InfrastructureError,
+    JumpstarterError,
+    PassphraseError,
+    SessionLostError,
+    ValueNotSendableError,
+    WrongArgumentsError,
+)
+from ..wire.deadline import in_words
+
+LONGEST_TEXT = 2_000
+"""Characters of the other side's error text that go into a message."""
+
+_TRANSPORT = re.compile(
+    r"failed to connect|socket closed|connection (reset|refused|aborted|timed out)|broken pipe|stream removed|transport"
+    r"|GOAWAY|ping timeout|keepalive|no such file|endpoint (is )?clos|recvmsg|DNS|handshak|name resolution"
+    r"|too_many_pings|channel closed",
+    re.IGNORECASE,
+)
+_WRONG_COUNT = re.compile(
+    r"takes (no arguments|\d+ positional arguments?|from \d+ to \d+ positional arguments) but"
+    r"|missing (a|\d+) required (positional )?argument|too many positional arguments"
+)
+_UNKNOWN_DRIVER = re.compile(r"Unexpected <class 'KeyError'>: UUID\(|no driver with uuid")
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What was attempted, on which driver of which device."""
+
+    device: str
+    driver: str
+    method: str
+
+    def __str__(self) -> str:
+        driver = f"driver '{self.driver}'" if self.driver else "the root driver"
+        return f"{self.method}() on {driver} of device '{self.device}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One RPC that failed: what it was for, how long it took and might have taken."""
+
+    act: Act
+    elapsed: float
+    timeout: float
+
+
+def as_error(error: Any, attempt: Attempt, alive: Any) -> JumpstarterError:  # noqa: PLR0911 - one answer per status
+    """Turns a failed RPC into the error to raise.
+
+    Args:
+        error: the `grpc.RpcError`.
+        attempt: the RPC.
+        alive: asks, when called, whether the exporter answers at all.
+    """
+    code, text, act = error.code(), shorten(error.details() or ""), attempt.act
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return _timeout(attempt, text, alive)
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return _broken(attempt, text, alive)
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        return ExporterNotReadyError(f"{act} was refused: {text}. The exporter takes calls when its status is LEASE_READY.")
+    if code is grpc.StatusCode.UNAUTHENTICATED:
+        return passphrase_error(str(act), text)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return ValueNotSendableError(f"{act} failed: a message is larger than the other side takes ({text}).")
+    if _UNKNOWN_DRIVER.search(text):
+        return SessionLostError(
+            f"{act} failed: the exporter no longer knows this driver, so it was restarted or serves a new session. "
+            "Open a new session."
+        )
+    if code is grpc.StatusCode.NOT_FOUND:
+        return DriverMethodNotFoundError(f"{act} failed: {_not_found(text)}")
+    if _WRONG_COUNT.search(text):
+        return WrongArgumentsError(f"{act} failed: wrong number of arguments: {sentence(text)}")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return DriverNotSupportedError(f"{act} failed: the driver does not support this{_because(text)}")
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return DriverInvalidArgumentError(f"{act} failed: the driver refused a value{_because(text)}")
+    told = _because(text) if code is grpc.StatusCode.UNKNOWN else f" ({code.name}){_because(text)}"
+    return DriverError(f"{act} failed: the driver raised an error{told}")
+
+
+def passphrase_error(act: str, text: str) -> PassphraseError:
+    """The exporter wants a passphrase, or another one."""
+    return PassphraseError(
+        f"{act} was refused: {text or 'not authenticated'}. Give the exporter's passphrase as passphrase=, or in "
+        "JMP_GRPC_PASSPHRASE."
+    )
+
+
+def is_transport(text: str) -> bool:
+    """Whether an UNAVAILABLE comes from the connection; newer exporters send it for a driver's errors too (D20)."""
+    return bool(_TRANSPORT.search(text))
+
+
+def shorten(text: str) -> str:
+    """Cuts a text, with a note."""
+    if len(text) <= LONGEST_TEXT:
+        return sentence(text)
+    return f"{text[:LONGEST_TEXT]} [… {len(text) - LONGEST_TEXT} characters cut]"
+
+
+def _because(text: str) -> str:
+    return f": {sentence(text)}" if text else ", without saying why."
+
+
+def sentence(text: str) -> str:
+    """Ends a text with a full stop, if it does not end in some mark already."""
+    return text if text.endswith((".", "!", "?", "]", ")")) else f"{text}."
+
+
+def _timeout(attempt: Attempt, text: str, alive: Any) -> JumpstarterError:
+    if attempt.elapsed < attempt.timeout * 0.95:
+        return DriverTimeoutError(f"{attempt.act} failed: time ran out inside the driver{_because(text)}")
+    length = in_words(attempt.timeout)
+    if alive():
+        return DriverTimeoutError(
+            f"{attempt.act} did not return within {length}. The exporter answers, so the driver or the device hangs, "
+            "or needs a longer timeout."
+        )
+    return CallTimeoutError(
+        f"{attempt.act} got no answer within {length}, and the exporter answers nothing else either. "
+        "Is it frozen, or the network to it gone? The outcome of the call is unknown."
+    )
+
+
+def _broken(attempt: Attempt, text: str, alive: Any) -> JumpstarterError:
+    if not is_transport(text) and alive():
+        return DriverError(f"{attempt.act} failed: the driver could not reach its hardware{_because(text)}")
+    after = f"after {in_words(attempt.elapsed)}"
+    if alive():
+        return InfrastructureError(
+            f"{attempt.act} failed: the connection broke {after} ({text}) and is back. The outcome of the call is unknown."
+        )
+    return SessionLostError(
+        f"{attempt.act} failed: the connection to the exporter was lost {after} ({text}). The outcome of the call is "
+        "unknown. Is the exporter still running? Open a new session."
+    )
+
+
+def _not_found(text: str) -> str:
+    if "missing marker marker_drivercall" in text:
+        return f"it is not a unary method of the driver ({text}). If it yields values, use Stream Driver Method / stream_call."
+    if "missing marker marker_streamingdrivercall" in text:
+        return f"it is not a streaming method of the driver ({text}). If it returns one value, use Call Driver Method / call."
+    return sentence(text)

@@ -1,0 +1,98 @@
+"""Reads the exporter's log into the journal, in one background thread per session (protocol §5.6)."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Any
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+
+from ..journal import LogGap, LogLine
+from ..wire.protocol import LOG_POSITION_KEY, log_source_name
+from .connection import Connection
+
+JOIN_BUDGET = 0.5
+RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0)
+"""Seconds before each new attempt when the log breaks off while the exporter lives."""
+
+_GAP = re.compile(r"\[(\d+) log lines lost here")
+
+
+class LogReader:
+    """The only LogStream of a session, as upstream's exporter gives each line to one reader only."""
+
+    def __init__(self, connection: Connection, paths: dict[str, str]) -> None:
+        self.position: int | None = None
+        """How many lines of our exporter's log have arrived; None if the exporter does not count."""
+        self._connection = connection
+        self._paths = paths
+        self._rpc: Any = None
+        self._stopped = threading.Event()
+        self._arrived = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"jumpstarter-log-{connection.name}", daemon=True)
+        self._thread.start()
+
+    def catch_up(self, timeout: float) -> None:
+        """Waits until the lines that the exporter wrote before its last answer are here, if it counts them."""
+        wanted = self._connection.log_position
+        if (self.position or 0) >= wanted:
+            return
+        end = time.monotonic() + timeout
+        with self._arrived:
+            while (self.position or 0) < wanted and (rest := end - time.monotonic()) > 0 and self._thread.is_alive():
+                self._arrived.wait(rest)
+
+    def close(self) -> None:
+        """Ends the stream and the thread."""
+        self._stopped.set()
+        if self._rpc is not None:
+            self._rpc.cancel()
+        if self._thread is not threading.current_thread():
+            self._thread.join(JOIN_BUDGET)
+
+    def _run(self) -> None:
+        for delay in (*RETRY_DELAYS, None):
+            if self._read() or delay is None or self._stopped.wait(delay):
+                return
+            self._connection.journal.append(LogGap(reason="the log stream broke off; lines may be missing"))
+
+    def _read(self) -> bool:
+        """Reads until the stream ends; returns whether it is of no use to try again."""
+        connection = self._connection
+        try:
+            self._rpc = connection.stub.LogStream(Empty(), metadata=connection.metadata)
+            if self._stopped.is_set():
+                self._rpc.cancel()
+            for key, value in self._rpc.initial_metadata() or ():
+                if key == LOG_POSITION_KEY:
+                    self.position = int(value)
+            for line in self._rpc:
+                self._take(line)
+        except grpc.RpcError as error:
+            if self._stopped.is_set() or error.code() in _FINAL:
+                return True
+            connection.check_loss(error)
+        except ValueError:  # the channel was closed before the stream began
+            return True
+        return self._stopped.is_set() or connection.loss is not None
+
+    def _take(self, line: Any) -> None:
+        self._connection.journal.append(
+            LogLine(
+                severity=line.severity or "INFO",
+                source=log_source_name(line.source),
+                message=line.message,
+                driver=self._paths.get(line.uuid, ""),
+            )
+        )
+        if self.position is not None:
+            gap = _GAP.match(line.message)
+            with self._arrived:
+                self.position += int(gap[1]) if gap else 1
+                self._arrived.notify_all()
+
+
+_FINAL = (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED)

@@ -1,0 +1,88 @@
+"""The Robot library: its import arguments, its keyword classes, and the one gate through which all keywords go."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from robot.api.deco import library
+from robotlibcore import DynamicCore, PluginParser
+
+from .errors import JumpstarterError
+from .journal import KeywordEnded, KeywordStarted
+from .keywords import DriverKeywords, PowerKeywords, SessionKeywords, SettingKeywords
+from .keywords.base import KeywordGroup
+from .lifecycle import Lifecycle
+from .report.robot_log import write_new_events
+from .sessions import DeviceSession, Sessions, session_timeout
+from .settings import AutoClose, Settings
+from .version import __version__
+
+if TYPE_CHECKING:
+
+    class _Keywords(DriverKeywords, PowerKeywords, SessionKeywords, SettingKeywords):
+        """What type checkers see: every keyword with its signature. At run time they come from components."""
+
+        session: DeviceSession
+else:
+    _Keywords = DynamicCore
+
+
+@library(scope="GLOBAL", version=__version__, doc_format="MARKDOWN", auto_keywords=False)
+class JumpstarterLibrary(_Keywords):
+    """Keywords for real devices behind [Jumpstarter](https://jumpstarter.dev)."""
+
+    def __init__(
+        self,
+        timeout: timedelta = timedelta(seconds=30),
+        auto_close: AutoClose = AutoClose.SUITE,
+        default_driver: str = "",
+        plugins: str | list[str] | None = None,
+    ) -> None:
+        """Stores its arguments; nothing is connected before [Open Jumpstarter Session].
+
+        Args:
+            timeout: How long a keyword may take unless it says otherwise.
+            auto_close: When sessions are closed that no keyword closed: with the `TEST` or the `SUITE` that opened them, at the
+                end of the run (`MANUAL`), or not at all (`KEEP`).
+            default_driver: Path at or below which drivers are looked for when none is named.
+            plugins: Keyword classes of your own, as for other libraries: `module.Class`, separated by commas. They derive from
+                `JumpstarterLibrary.keywords.base.KeywordGroup`.
+        """
+        self.settings = Settings(session_timeout(timeout))
+        self.auto_close = auto_close
+        self.default_driver = default_driver
+        self.sessions = Sessions()
+        self.lifecycle = Lifecycle(self)
+        self.ROBOT_LIBRARY_LISTENER = self.lifecycle
+        components: list[KeywordGroup] = [
+            SessionKeywords(self),
+            PowerKeywords(self),
+            DriverKeywords(self),
+            SettingKeywords(self),
+        ]
+        components += PluginParser(KeywordGroup, [self]).parse_plugins(plugins or [])
+        DynamicCore.__init__(self, components)
+
+    def run_keyword(self, name: str, args: list[Any], kwargs: dict[str, Any] | None = None) -> Any:
+        """Runs a keyword; before and after it, writes down what happened and shows what the exporter said."""
+        __tracebackhide__ = True
+        before = list(self.sessions)
+        for session in before:
+            write_new_events(session, self.sessions.redact)
+            session.journal.append(KeywordStarted(name=name))
+        status = "FAIL"
+        try:
+            result = DynamicCore.run_keyword(self, name, args, kwargs)
+            status = "PASS"
+            return result
+        except JumpstarterError as error:
+            error.args = (f"{self.sessions.redact(str(error))}", *error.args[1:])
+            raise error.with_traceback(None) from None
+        finally:
+            for session in self.sessions:
+                if session not in before:
+                    session.owner = self.lifecycle.owner
+                session.gather_logs()
+                write_new_events(session, self.sessions.redact)
+                session.journal.append(KeywordEnded(name=name, status=status))

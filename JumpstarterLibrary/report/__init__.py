@@ -1,0 +1,1 @@
+"""Views of the journal for people: what stands in Robot's log."""

@@ -1,0 +1,301 @@
+"""Where the device is, and every device session that is open. Shared by Robot, pytest and plain Python."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+
+from .client.channel import Security
+from .client.device import DEFAULT_TIMEOUT, Device, open_device
+from .errors import ConfigurationError, NoTargetError, UnknownAliasError, UsageError
+from .journal import Journal, JsonLinesFile
+from .wire.deadline import Timeout
+from .wire.secrets import Redactor
+
+LOG_LAG = 0.06
+"""Seconds by which an exporter that polls its log sends a line late (upstream: every 50 ms, protocol §5.6)."""
+LOG_CATCH_UP = 0.05
+"""Seconds to wait for log lines that an exporter says it has written."""
+
+WAYS = """\
+  1. give a target: mock, mock:power, an exporter configuration (bench.yaml), host:port, or unix:PATH;
+  2. set JUMPSTARTER_HOST to such an address, as python -m JumpstarterLibrary.exporter prints it;
+  3. run inside a jmp shell, which sets JUMPSTARTER_HOST;
+  4. lease a device in a lab: jmp shell --selector …, and run inside it."""
+
+
+class Kind(Enum):
+    """What a target is."""
+
+    EMBEDDED = "embedded device"
+    CONFIGURATION = "exporter configuration"
+    ADDRESS = "address"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a device is, and which rule said so."""
+
+    kind: Kind
+    target: str
+    origin: str
+    name: str
+    """What to call the device when nobody names it."""
+
+
+def locate(target: str | None, selector: str | None = None) -> Place:
+    """Says where the device is: the given target, else JUMPSTARTER_HOST (`docs/guide/sessions.md`).
+
+    Raises:
+        NoTargetError: nothing says where it is; the message names the ways.
+    """
+    if target:
+        return _locate_given(target.strip())
+    if host := os.environ.get("JUMPSTARTER_HOST"):
+        exporter = os.environ.get("JMP_EXPORTER", "")
+        name = exporter if exporter not in ("", "direct") else _short_name(host)
+        return Place(Kind.ADDRESS, host, "JUMPSTARTER_HOST", name)
+    lease = selector or os.environ.get("JMP_LEASE")
+    asked = f" A lease was asked for ({lease}), and this version does not take leases itself." if lease else ""
+    raise NoTargetError(f"Nothing says where the device is.{asked} There are four ways:\n{WAYS}")
+
+
+def _locate_given(target: str) -> Place:
+    if target == "mock" or target.startswith("mock:"):
+        return Place(Kind.EMBEDDED, target, "embedded in this process", target.replace(":", "-"))
+    if target.endswith((".yaml", ".yml")):
+        return Place(Kind.CONFIGURATION, target, "exporter configuration, served in this process", Path(target).stem)
+    return Place(Kind.ADDRESS, target, "given address", _short_name(target))
+
+
+def _short_name(address: str) -> str:
+    """`/run/user/1000/jumpstarter-ab12/socket` is a poor name; its folder is better."""
+    path = Path(address.removeprefix("unix:"))
+    return path.parent.name if path.name == "socket" and path.parent.name else address
+
+
+class DeviceSession:
+    """An open device with its journal, and, for embedded ones, the server behind it."""
+
+    def __init__(self, alias: str, place: Place, device: Device, stack: contextlib.ExitStack) -> None:
+        self.alias = alias
+        self.place = place
+        self.device = device
+        self.owner = ""
+        """Which test or suite opened it; whoever closes automatically sets and reads this."""
+        self.reported = 0
+        """Position in the journal up to which reports have shown it."""
+        self._stack = stack
+
+    @property
+    def journal(self) -> Journal:
+        """Everything that happened in this session."""
+        return self.device.journal
+
+    def close(self) -> None:
+        """Closes the device, then its server if it was embedded, then the journal's file."""
+        self._stack.close()
+
+    def gather_logs(self, *, patient: bool = False) -> None:
+        """Waits, for some milliseconds at most, for log lines that are on their way.
+
+        Args:
+            patient: also wait for exporters that do not say how many lines they wrote.
+        """
+        logs = self.device.logs
+        if logs is None or self.device.state != "open":
+            return
+        logs.catch_up(LOG_CATCH_UP)
+        if patient and logs.position is None and (rest := self.device.connection.last_call + LOG_LAG - time.monotonic()) > 0:
+            time.sleep(rest)
+
+
+class Sessions:
+    """The open device sessions by alias; one of them is the current one."""
+
+    def __init__(self) -> None:
+        self.redact = Redactor()
+        self._open: dict[str, DeviceSession] = {}
+        self._current: str | None = None
+
+    def open(
+        self,
+        target: str | None = None,
+        *,
+        alias: str | None = None,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+        passphrase: str | None = None,
+        security: Security = Security.AUTO,
+        ca: Path | None = None,
+        selector: str | None = None,
+        journal_folder: Path | None = None,
+    ) -> DeviceSession:
+        """Opens a device session and makes it the current one.
+
+        Args:
+            target: see `locate`.
+            alias: its name; made from the target unless given.
+            timeout: for opening, and for each call.
+            passphrase: as for `client.connect`.
+            security: as for `client.connect`.
+            ca: as for `client.connect`.
+            selector: what a lease would select; not used where a host is known.
+            journal_folder: where the journal's file goes; none is written unless given.
+
+        Raises:
+            JumpstarterError: as `locate` and `client.connect`; also when the alias is taken.
+        """
+        place = locate(target, selector)
+        name = self._free_alias(alias, place.name)
+        self.redact.add(passphrase or os.environ.get("JMP_GRPC_PASSPHRASE"))
+        journal = Journal()
+        with contextlib.ExitStack() as stack:
+            if journal_folder is not None:
+                stack.enter_context(_journal_file(journal, journal_folder / f"{_file_name(name)}.jsonl", self.redact))
+            address = stack.enter_context(_served(place))
+            device = open_device(
+                address,
+                timeout=timeout,
+                passphrase=passphrase,
+                security=security,
+                ca=ca,
+                name=name,
+                journal=journal,
+                logs=True,
+                origin=place.origin,
+            )
+            stack.callback(device.close)
+            session = DeviceSession(name, place, device, stack.pop_all())
+        self._open[name] = session
+        self._current = name
+        return session
+
+    def _free_alias(self, asked: str | None, proposed: str) -> str:
+        if asked is not None and (not asked.strip() or asked.isdigit()):
+            raise UsageError(f"'{asked}' cannot be an alias: an alias is text, and no number.")
+        name, number = asked or proposed, 2
+        while name in self._open:
+            if self._open[name].device.state == "lost":
+                self.close(name)
+            elif asked:
+                raise UsageError(f"The alias '{name}' is taken by an open session; close that one, or choose another alias.")
+            else:
+                name, number = f"{proposed}-{number}", number + 1
+        return name
+
+    @property
+    def current(self) -> DeviceSession:
+        """The session that keywords act on.
+
+        Raises:
+            UnknownAliasError: none is open.
+        """
+        if self._current is None:
+            raise UnknownAliasError("No device session is open. Open one with Open Jumpstarter Session.")
+        return self._open[self._current]
+
+    def get(self, alias: str | None = None) -> DeviceSession:
+        """Returns a session by alias, or the current one.
+
+        Raises:
+            UnknownAliasError: there is none; the message lists the known ones.
+        """
+        if alias is None:
+            return self.current
+        if alias not in self._open:
+            known = ", ".join(f"'{name}'" for name in self._open) or "none"
+            raise UnknownAliasError(f"No open session has the alias '{alias}'. Open: {known}.")
+        return self._open[alias]
+
+    def switch(self, alias: str) -> str | None:
+        """Makes another session the current one and returns the alias of the one before."""
+        self.get(alias)
+        before, self._current = self._current, alias
+        return before
+
+    def close(self, alias: str | None = None) -> None:
+        """Closes a session, or the current one. The one opened last of those that remain becomes the current one."""
+        session = self.get(alias)
+        del self._open[session.alias]
+        if self._current == session.alias:
+            self._current = next(reversed(self._open), None)
+        session.close()
+
+    def close_all(self, owner: str | None = None) -> None:
+        """Closes all sessions, or all of one owner, the newest first. Raises only after every one was closed."""
+        errors: list[Exception] = []
+        for session in reversed(list(self._open.values())):
+            if owner is None or session.owner == owner:
+                try:
+                    self.close(session.alias)
+                except Exception as error:  # noqa: BLE001 - the others must be closed too
+                    errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def __iter__(self) -> Iterator[DeviceSession]:
+        return iter(list(self._open.values()))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+@contextlib.contextmanager
+def _served(place: Place) -> Iterator[str]:
+    """Gives the address of a place, serving it in this process where need be."""
+    if place.kind is Kind.ADDRESS:
+        yield place.target
+        return
+    from .drivers.targets import builtin_device
+    from .exporter import Session
+    from .exporter.config import load_exporter
+
+    if place.kind is Kind.CONFIGURATION:
+        root = load_exporter(Path(place.target)).root
+    else:
+        built_in = builtin_device(place.target)
+        if built_in is None:
+            raise ConfigurationError(f"There is no embedded device '{place.target}'; there are mock and mock:power.")
+        root = built_in
+    with Session(root_device=root) as session, session.serve_unix() as path:
+        yield path
+
+
+@contextlib.contextmanager
+def _journal_file(journal: Journal, path: Path, redact: Redactor) -> Iterator[None]:
+    """Writes the journal to a file too, until the end of the block."""
+    try:
+        file = JsonLinesFile(path, redact)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write the journal '{path}': {error.strerror}.") from None
+    unsubscribe = journal.subscribe(file.append)
+    try:
+        yield
+    finally:
+        unsubscribe()
+        file.close()
+        if len(journal) == 0:  # the session could not be opened
+            path.unlink(missing_ok=True)
+
+
+def _file_name(alias: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", alias).strip("_.") or "session"
+
+
+def session_timeout(value: Timeout) -> timedelta:
+    """Checks a timeout.
+
+    Raises:
+        UsageError: it is not positive.
+    """
+    length = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    if length <= timedelta(0):
+        raise UsageError(f"A timeout must be longer than nothing, not {length.total_seconds():g} s.")
+    return length

@@ -1,0 +1,32 @@
+"""Fixtures for all tests."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.exporters import Exporter, smoke_yaml, start_upstream_exporter
+from helpers.processes import names_a_target
+from helpers.robot_run import RobotRunner
+
+
+@pytest.fixture(autouse=True)
+def _no_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches a device of the developer's, whatever shell it is started in."""
+    for variable in filter(names_a_target, list(os.environ)):
+        monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def run_robot(tmp_path: Path) -> Iterator[RobotRunner]:
+    """Runs a suite in real `robot`: `run_robot(text_or_path, *options, env=…, timeout=60)`; `run_robot.start` does not wait."""
+    runner = RobotRunner(tmp_path)
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(scope="session")
+def upstream_smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
+    """Upstream's exporter with the smoke configuration, shared by all tests of a run: leave it as you found it."""
+    with start_upstream_exporter(smoke_yaml(tmp_path_factory.mktemp("smoke"))) as exporter:
+        yield exporter

@@ -1,0 +1,1 @@
+"""What the tests share: programs that they need, exporters and Robot as child processes."""
