@@ -115,7 +115,7 @@ def is_transport(text: str) -> bool:
 def shorten(text: str) -> str:
     """Cuts a text, with a note."""
     if len(text) <= LONGEST_TEXT:
-        return sentence(text)
+        return text
     return f"{text[:LONGEST_TEXT]} [… {len(text) - LONGEST_TEXT} characters cut]"
 
 

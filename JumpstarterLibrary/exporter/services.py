@@ -1,6 +1,6 @@
 """The two gRPC services of a session (protocol §1.2, §1.3, §3 to §5)."""
 
-# ruff: noqa: ARG001, N802 - gRPC's generated classes fix names and parameters of the methods
+# ruff: noqa: N802 - gRPC's generated classes fix the names of the methods
 
 from __future__ import annotations
 

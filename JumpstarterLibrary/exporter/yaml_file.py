@@ -35,28 +35,25 @@ class Place:
         """Makes the error that says what is wrong here."""
         return ConfigurationError(f"{self.file}:{self.line}: {self.key + ': ' if self.key else ''}{text}")
 
-    def unknown(self, what: str, wrong: str, known: Collection[str]) -> ConfigurationError:
-        """Makes the error for a name that is not among the known ones."""
-        near = difflib.get_close_matches(wrong, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
-        return self.error(f"'{wrong}' is not {what}; {hint}")
-
-    def fields(self, what: str) -> dict[str, Place]:
+    def fields(self, what: str, known: Collection[str] | None = None) -> dict[str, Place]:
         """Returns the values of a mapping by key, each with the line of its key.
 
         Args:
             what: what the mapping is, for errors.
+            known: the keys that it may have; any unless given.
 
         Raises:
-            ConfigurationError: it is no mapping, or a key is not text.
+            ConfigurationError: it is no mapping, or a key is not text, or not known.
         """
         if not isinstance(self._node, MappingNode):
-            raise self.error(f"{what} must be a mapping, not {self._kind()}")
+            raise self.error(f"{what} is a mapping, not {self._kind()}")
         found = {}
         for key, value in self._node.value:
-            line = key.start_mark.line + 1
-            name = Place(self.file, key, self.key, line)._key_text()
-            found[name] = Place(self.file, value, f"{self.key}.{name}" if self.key else name, line)
+            place = Place(self.file, key, self.key)
+            name = place._key_text()
+            if known is not None and name not in known:
+                raise place.error(f"'{name}' is not a key of {what}; {hint(name, known)}")
+            found[name] = Place(self.file, value, f"{self.key}.{name}" if self.key else name, place.line)
         return found
 
     def text(self) -> str:
@@ -93,7 +90,7 @@ class Place:
             return str(self._node.value)
         if self._node.tag == _TAG + "bool":
             word = self._node.value
-            raise self.error(f"the key {word} is a YAML boolean, not text; write it in quotes: \"{word}\"")
+            raise self.error(f'the key {word} is a YAML boolean, not text; write it in quotes: "{word}"')
         raise self.error(f"a key must be text, not {self._kind()}; write it in quotes")
 
     def _kind(self) -> str:
@@ -132,6 +129,12 @@ def read_yaml(path: Path) -> Place:
     except RecursionError:
         raise ConfigurationError(f"{path}: nested too deeply") from None
     return place
+
+
+def hint(wrong: str, known: Collection[str]) -> str:
+    """Says which of the known names is near a wrong one, or which there are."""
+    near = difflib.get_close_matches(wrong, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
 
 
 def _check(place: Place, node: Node, above: list[Node], checked: set[Node]) -> None:
