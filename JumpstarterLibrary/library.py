@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import library
@@ -64,6 +65,13 @@ class JumpstarterLibrary(_Keywords):
         components += PluginParser(KeywordGroup, [self]).parse_plugins(plugins or [])
         DynamicCore.__init__(self, components)
 
+    def get_keyword_documentation(self, name: str) -> str:
+        """Returns a keyword's documentation; the introduction is a file of its own."""
+        if name == "__intro__":
+            return (Path(__file__).parent / "introduction.md").read_text(encoding="utf-8")
+        documentation: str = DynamicCore.get_keyword_documentation(self, name)
+        return documentation
+
     def run_keyword(self, name: str, args: list[Any], kwargs: dict[str, Any] | None = None) -> Any:
         """Runs a keyword; before and after it, writes down what happened and shows what the exporter said."""
         __tracebackhide__ = True
@@ -77,7 +85,8 @@ class JumpstarterLibrary(_Keywords):
             status = "PASS"
             return result
         except JumpstarterError as error:
-            error.args = (f"{self.sessions.redact(str(error))}", *error.args[1:])
+            # The first word says who has to look: the device's people, the lab's, or the test's author.
+            error.args = (f"{error.failure_class.value}: {self.sessions.redact(str(error))}", *error.args[1:])
             raise error.with_traceback(None) from None
         finally:
             for session in self.sessions:

@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import functools
 import inspect
+import sys
 import threading
 import types
 import typing
@@ -207,7 +208,7 @@ def fit(method: Callable[..., Any], arguments: list[object]) -> list[object]:
     Raises:
         CallRefusedError: `INVALID_ARGUMENT`, the method takes more or fewer arguments.
     """
-    signature, integers = _shape(getattr(method, "__func__", method), bound=hasattr(method, "__self__"))
+    signature, integers, rest = _shape(getattr(method, "__func__", method), bound=hasattr(method, "__self__"))
     try:
         signature.bind(*arguments)
     except TypeError as error:
@@ -215,20 +216,23 @@ def fit(method: Callable[..., Any], arguments: list[object]) -> list[object]:
             grpc.StatusCode.INVALID_ARGUMENT, f"{method.__name__}(): {error}; {len(arguments)} given"
         ) from None
     return [
-        int(value) if isinstance(value, float) and value.is_integer() and (index in integers) else value
+        int(value) if isinstance(value, float) and value.is_integer() and (index in integers or index >= rest) else value
         for index, value in enumerate(arguments)
     ]
 
 
 @functools.lru_cache(maxsize=1024)
-def _shape(function: Callable[..., Any], *, bound: bool) -> tuple[inspect.Signature, frozenset[int]]:
+def _shape(function: Callable[..., Any], *, bound: bool) -> tuple[inspect.Signature, frozenset[int], int]:
+    """Returns a method's signature, which of its arguments are integers, and from which one on all are."""
     signature = inspect.signature(function)
     signature = signature.replace(parameters=list(signature.parameters.values())[1 if bound else 0 :])
     try:
         hints = typing.get_type_hints(function)
     except Exception:  # noqa: BLE001 - annotations that cannot be resolved, for whatever reason, promise nothing
         hints = {}
-    return signature, frozenset(index for index, name in enumerate(signature.parameters) if _wants_int(hints.get(name)))
+    integers = frozenset(index for index, name in enumerate(signature.parameters) if _wants_int(hints.get(name)))
+    rest = (i for i, each in enumerate(signature.parameters.values()) if each.kind is each.VAR_POSITIONAL and i in integers)
+    return signature, integers, next(rest, sys.maxsize)
 
 
 def _wants_int(hint: object) -> bool:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
+import anyio
 from anyio.abc import ObjectStream
 
 ByteStream = ObjectStream[bytes]
@@ -26,9 +27,9 @@ class Resources:
         self._streams[identity] = stream
         return identity
 
-    def drop(self, identity: UUID) -> None:
-        """Forgets a stream, used or not."""
-        self._streams.pop(identity, None)
+    def drop(self, identity: UUID) -> bool:
+        """Forgets a stream; returns whether it was still there, unused."""
+        return self._streams.pop(identity, None) is not None
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -46,7 +47,8 @@ class Resources:
         try:
             yield stream
         finally:
-            await stream.aclose()
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
 
 
 def handle_for(identity: UUID) -> str:

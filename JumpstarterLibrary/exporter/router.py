@@ -98,8 +98,10 @@ async def open_resource(driver: Driver) -> AsyncIterator[tuple[ByteStream, str, 
     try:
         yield ours, handle_for(identity), transfer
     finally:
-        driver.resources.drop(identity)
-        await ours.aclose()
+        with anyio.CancelScope(shield=True):
+            if driver.resources.drop(identity):
+                await transfer.aclose()  # no call took it, so nobody else will close it
+            await ours.aclose()
 
 
 async def serve_stream(request: StreamRequest, driver: Driver, incoming: AsyncIterator[Any], context: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -184,6 +185,7 @@ class Session:
                 event_loop.run(server.stop, STOP_GRACE)
 
     async def _start(self, target: str, tls: ServerTls | None, passphrase: str | None) -> tuple[Any, int]:
+        _keep_grpc_running()
         guard = [PassphraseGuard(passphrase)] if passphrase is not None else []
         server = grpc.aio.server(interceptors=guard, options=_SERVER_OPTIONS)
         jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(ExporterService(self), server)
@@ -305,6 +307,13 @@ def _folder_for_sockets() -> str:
     base = wanted if wanted and os.access(wanted, os.W_OK | os.X_OK) else tempfile.gettempdir()
     fits = len(os.fsencode(base)) + len("/jumpstarter-12345678/socket") <= LONGEST_SOCKET_PATH
     return base if fits else "/tmp"  # noqa: S108 - mkdtemp makes the folder in it private
+
+
+@functools.cache
+def _keep_grpc_running() -> None:
+    # When the last server of a process goes, gRPC closes a socket that the event loop may just be reading, and asyncio
+    # writes a traceback. With one user more it never comes to that.
+    grpc.aio.init_grpc_aio()
 
 
 async def _limiter() -> anyio.CapacityLimiter:
