@@ -76,8 +76,10 @@ docs: venv ## keyword documentation by Libdoc in docs/keywords
 	@for format in html json; do \
 	  $(PY) -m robot.libdoc --quiet JumpstarterLibrary docs/keywords/JumpstarterLibrary.$$format || exit 1; \
 	done
+	@# Libdoc writes absolute paths of the sources, which nobody else has.
+	@sed -i 's|$(CURDIR)/||g' docs/keywords/JumpstarterLibrary.html docs/keywords/JumpstarterLibrary.json
 	@echo "docs/keywords/JumpstarterLibrary.html"
 
 clean: ## remove everything that make has made, .venv too
-	@rm -rf .venv build dist results *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .robocop_cache .ruff_cache
+	@rm -rf .venv build dist results docs/keywords *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .robocop_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

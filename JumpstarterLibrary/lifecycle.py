@@ -13,8 +13,9 @@ from robot.api import logger
 from robot.api.interfaces import ListenerV3
 
 from .journal import Event, TestEnded, TestStarted
+from .keywords.base import Scope
 from .report.robot_log import write_new_events
-from .settings import AutoClose, Scope
+from .settings import AutoClose
 from .wire import event_loop
 from .wire.secrets import MASK
 

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-
-class Scope(Enum):
-    """How long a setting holds."""
-
-    Global = "global"
-    Suite = "suite"
-    Test = "test"
+from .keywords.base import Scope
 
 
 class AutoClose(Enum):

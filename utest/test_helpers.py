@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.exporters import Exporter, start_upstream_exporter, wait_until_ready
+from helpers.exporters import Exporter, start_our_exporter, start_upstream_exporter, wait_until_ready
 from helpers.processes import Process, clean_environment
 from helpers.programs import ALL_WANTED, needs
 from helpers.robot_run import RobotRunner
@@ -89,6 +89,13 @@ def test_a_robot_that_never_ends_is_killed(run_robot: RobotRunner) -> None:
     with pytest.raises(AssertionError, match=r"still ran after 0\.1 s"):
         process.finish(timeout=0.1)
     assert process.pids() == []
+
+
+def test_our_exporter_says_where_it_listens_and_ends_politely() -> None:
+    with start_our_exporter("mock") as exporter:
+        wait_until_ready(exporter, None, 5)
+    assert exporter.returncode == 0
+    assert exporter.pids() == []
 
 
 @pytest.mark.interop

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from robot.api.types import Secret
@@ -10,7 +12,6 @@ from robot.api.types import Secret
 from ..client.device import Device
 from ..client.driver import DriverClient
 from ..sessions import DeviceSession, Sessions
-from ..settings import Settings
 from ..wire.secrets import Hidden
 from .tags import Tag
 
@@ -24,15 +25,37 @@ if TYPE_CHECKING:
 else:
     from robot.api.deco import keyword
 
-__all__ = ["KeywordGroup", "Library", "Tag", "keyword"]
+__all__ = ["KeywordGroup", "Library", "Scope", "Tag", "keyword"]
+
+
+class Scope(Enum):
+    """How long a setting holds."""
+
+    Global = "global"
+    Suite = "suite"
+    Test = "test"
+
+
+class Settings(Protocol):
+    """What keyword classes need of the scoped settings."""
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long a keyword may take unless it says otherwise."""
+
+    def set_timeout(self, timeout: timedelta, scope: Scope) -> timedelta:
+        """Sets the timeout for a scope and returns the one that held before."""
 
 
 class Library(Protocol):
     """What keyword classes need of the library."""
 
     sessions: Sessions
-    settings: Settings
     default_driver: str
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that hold now."""
 
 
 class KeywordGroup:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ..sessions import session_timeout
-from ..settings import Scope
-from .base import KeywordGroup, Tag, keyword
+from .base import KeywordGroup, Scope, Tag, keyword
 
 
 class SettingKeywords(KeywordGroup):

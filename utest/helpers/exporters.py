@@ -72,20 +72,25 @@ class Exporter(Process):
         self.signal_all(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Ends it at once (SIGKILL)."""
-        self.signal_all(signal.SIGKILL)
-        self.wait(5)
+        """Ends it at once, with all its descendants (SIGKILL)."""
+        self.kill_all()
 
 
 @contextlib.contextmanager
 def start_upstream_exporter(
-    yaml_text: str, *options: str, passphrase: str | None = None, env: Mapping[str, str | None] | None = None, timeout: float = 30
+    yaml_text: str,
+    *options: str,
+    port: int | None = None,
+    passphrase: str | None = None,
+    env: Mapping[str, str | None] | None = None,
+    timeout: float = 30,
 ) -> Iterator[Exporter]:
     """Runs upstream's exporter, without TLS, until the block ends; the block starts when it answers.
 
     Args:
         yaml_text: the exporter's configuration, for example `smoke_yaml(tmp_path)`.
         options: further options of `jmp run`.
+        port: where to listen; a free port unless given.
         passphrase: what clients have to send.
         env: changes to its environment.
         timeout: seconds until it has to answer.
@@ -93,7 +98,7 @@ def start_upstream_exporter(
     with tempfile.TemporaryDirectory(prefix="upstream-exporter-") as folder:
         config = Path(folder) / "exporter.yaml"
         config.write_text(yaml_text)
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{port or free_port()}"
         command = [script("jmp"), "run", "--exporter-config", str(config)]
         command += ["--tls-grpc-listener", address, "--tls-grpc-insecure", *options]
         command += ["--passphrase", passphrase] if passphrase else []

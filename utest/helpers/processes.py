@@ -121,11 +121,17 @@ class Process:
         end = time.monotonic() + grace
         while self._is_alive() and time.monotonic() < end:
             time.sleep(0.01)
-        while self._is_alive():
-            self.signal_all(signal.SIGKILL)
-            time.sleep(0.01)
+        self.kill_all()
         self._last_output = self.output
         self._output.close()
+
+    def kill_all(self) -> None:
+        """Ends the child and all its descendants by force; returns when they are gone."""
+        end = time.monotonic() + 10
+        while self._is_alive():
+            assert time.monotonic() < end, f"{self} cannot be killed"
+            self.signal_all(signal.SIGKILL)
+            time.sleep(0.01)
 
     def _is_alive(self) -> bool:
         return self.returncode is None or bool(self.pids())
