@@ -11,6 +11,10 @@ __all__ = [
     "CallTimeoutError",
     "ConfigurationError",
     "ConnectionFailedError",
+    "ConsoleError",
+    "ConsoleTimeoutError",
+    "ConsoleWatcherError",
+    "DriverAttributeError",
     "DriverError",
     "DriverInvalidArgumentError",
     "DriverMethodNotFoundError",
@@ -71,6 +75,10 @@ class DriverNotFoundError(ConfigurationError):
     """The driver tree has no such driver, or several where one was meant."""
 
 
+class DriverAttributeError(DriverNotFoundError, AttributeError):
+    """Neither a child nor a method of a driver's client has this name."""
+
+
 class PassphraseError(ConfigurationError):
     """The exporter refused the passphrase, or wants one (`UNAUTHENTICATED`, protocol §6.4)."""
 
@@ -117,6 +125,18 @@ class DriverNotSupportedError(DriverError, NotImplementedError):
 
 class DriverTimeoutError(DriverError, TimeoutError):
     """Time ran out inside the driver, or the driver did not answer while its exporter did."""
+
+
+class ConsoleError(DriverError):
+    """The device said what it should not, or not what it should."""
+
+
+class ConsoleTimeoutError(ConsoleError, TimeoutError):
+    """The device did not say in time what was waited for."""
+
+
+class ConsoleWatcherError(ConsoleError):
+    """The device said what a watcher looks for."""
 
 
 class InfrastructureError(JumpstarterError):

@@ -11,9 +11,20 @@ from robotlibcore import DynamicCore, PluginParser
 
 from .errors import JumpstarterError
 from .journal import KeywordEnded, KeywordStarted
-from .keywords import DriverKeywords, PowerKeywords, SessionKeywords, SettingKeywords
+from .keywords import (
+    ConsoleCommandKeywords,
+    ConsoleKeywords,
+    ConsoleWaitingKeywords,
+    ConsoleWatchingKeywords,
+    DriverKeywords,
+    PowerKeywords,
+    SessionKeywords,
+    SettingKeywords,
+    UBootKeywords,
+)
 from .keywords.base import KeywordGroup
 from .lifecycle import Lifecycle
+from .report.console_log import write_new_output
 from .report.robot_log import write_new_events
 from .sessions import DeviceSession, Sessions, session_timeout
 from .settings import AutoClose, Settings
@@ -21,7 +32,17 @@ from .version import __version__
 
 if TYPE_CHECKING:
 
-    class _Keywords(DriverKeywords, PowerKeywords, SessionKeywords, SettingKeywords):
+    class _Keywords(
+        ConsoleCommandKeywords,
+        ConsoleKeywords,
+        ConsoleWaitingKeywords,
+        ConsoleWatchingKeywords,
+        DriverKeywords,
+        PowerKeywords,
+        SessionKeywords,
+        SettingKeywords,
+        UBootKeywords,
+    ):
         """What type checkers see: every keyword with its signature. At run time they come from components."""
 
         session: DeviceSession
@@ -59,7 +80,12 @@ class JumpstarterLibrary(_Keywords):
         components: list[KeywordGroup] = [
             SessionKeywords(self),
             PowerKeywords(self),
+            ConsoleKeywords(self),
+            ConsoleCommandKeywords(self),
+            ConsoleWaitingKeywords(self),
+            ConsoleWatchingKeywords(self),
             DriverKeywords(self),
+            UBootKeywords(self),
             SettingKeywords(self),
         ]
         components += PluginParser(KeywordGroup, [self]).parse_plugins(plugins or [])
@@ -82,6 +108,8 @@ class JumpstarterLibrary(_Keywords):
         status = "FAIL"
         try:
             result = DynamicCore.run_keyword(self, name, args, kwargs)
+            # Only now, and not before: a Power Off in a teardown has to happen, whatever the device said.
+            self._check_watchers()
             status = "PASS"
             return result
         except JumpstarterError as error:
@@ -94,4 +122,10 @@ class JumpstarterLibrary(_Keywords):
                     session.owner = self.lifecycle.owner
                 session.gather_logs()
                 write_new_events(session, self.sessions.redact)
+                write_new_output(session, self.sessions.redact)
                 session.journal.append(KeywordEnded(name=name, status=status))
+
+    def _check_watchers(self) -> None:
+        for session in self.sessions:
+            for console in session.device.consoles.values():
+                console.check_watchers()

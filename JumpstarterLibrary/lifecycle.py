@@ -5,27 +5,25 @@ Listener methods have no timeout, ignore Ctrl-C, and their errors only print a l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot.api import logger
 from robot.api.interfaces import ListenerV3
 
+from .errors import ConsoleWatcherError
 from .journal import Event, TestEnded, TestStarted
 from .keywords.base import Scope
+from .report.console_log import write_new_output
+from .report.masking import debug_file, mask_arguments, mask_debug_file, mask_message, mask_result
 from .report.robot_log import write_new_events
+from .sessions import DeviceSession
 from .settings import AutoClose
 from .wire import event_loop
-from .wire.secrets import MASK
 
 if TYPE_CHECKING:
     from .library import JumpstarterLibrary
-
-SECRET_ARGUMENTS = ("passphrase",)
-"""Named arguments of our keywords whose value nobody may see, also when it was written into the suite as plain text."""
-
-_IN_TRACE = re.compile(rf"\b({'|'.join(SECRET_ARGUMENTS)})=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 
 
 class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts only
@@ -37,6 +35,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         self._library = library
         self._suites: list[str] = []
         self._test: str | None = None
+        self._debug_file: Path | None = None
 
     # ------------------------------------------------------------------ scopes
 
@@ -49,6 +48,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
 
     def start_suite(self, data: Any, result: Any) -> None:
         """Opens a scope."""
+        self._debug_file = self._debug_file or debug_file()
         self._suites.append(result.full_name)
         self._library.settings.enter(Scope.Suite)
 
@@ -57,6 +57,9 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         try:
             if self._library.auto_close in (AutoClose.SUITE, AutoClose.TEST):
                 self._close(f"suite {result.full_name}")
+            for session in self._library.sessions:
+                for console in session.device.consoles.values():
+                    console.watchers.remove_scope(Scope.Suite.value)
         finally:
             self._library.settings.leave(Scope.Suite)
             if result.full_name in self._suites:
@@ -67,6 +70,8 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         self._test = result.full_name
         self._library.settings.enter(Scope.Test)
         self._mark(lambda: TestStarted(name=result.full_name))
+        for session in self._library.sessions:
+            session.start_test(result.name)
 
     def end_test(self, data: Any, result: Any) -> None:
         """Writes what is still to be said under the test, and closes what the test opened, if sessions close with tests."""
@@ -74,10 +79,14 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
             for session in self._library.sessions:
                 session.gather_logs(patient=True)
                 write_new_events(session, self._library.sessions.redact)
+                write_new_output(session, self._library.sessions.redact)
+                self._fail_on_watchers(session, result)
+                session.end_test()
             self._mark(lambda: TestEnded(name=result.full_name, status=result.status))
             if self._library.auto_close is AutoClose.TEST:
                 self._close(f"test {result.full_name}")
         finally:
+            mask_result(result, self._library.sessions.redact)
             self._library.settings.leave(Scope.Test)
             self._test = None
 
@@ -86,6 +95,8 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         if self._library.auto_close is not AutoClose.KEEP:
             self._close(None)
             event_loop.close()
+        if self._debug_file is not None:
+            mask_debug_file(self._debug_file, self._library.sessions.redact)
 
     def _close(self, owner: str | None) -> None:
         try:
@@ -93,35 +104,31 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         except Exception as error:  # noqa: BLE001 - nobody is there to catch it, and what could be closed was closed
             logger.warn(f"Closing a device session failed: {self._library.sessions.redact(str(error))}")
 
+    def _fail_on_watchers(self, session: DeviceSession, result: Any) -> None:
+        """Fails a test in whose last moments a watcher was hit, which no keyword could tell any more."""
+        for console in session.device.consoles.values():
+            try:
+                console.check_watchers()
+            except ConsoleWatcherError as error:
+                message = self._library.sessions.redact(f"{error.failure_class.value}: {error}")
+                result.message = f"{result.message}\n\n{message}" if result.message else message
+                result.status = "FAIL"
+            console.watchers.remove_scope(Scope.Test.value)
+
     def _mark(self, make: Callable[[], Event]) -> None:
         for session in self._library.sessions:
             session.journal.append(make())
 
     # ----------------------------------------------------------------- secrets
 
-    def start_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
+    def start_keyword(self, data: Any, result: Any) -> None:
         """Masks secrets that were written as plain text, before they reach any file."""
-        if implementation.owner.instance is self._library and any(map(_secret_value, result.args)):
-            for argument in filter(_secret_value, result.args):
-                self._library.sessions.redact.add(_secret_value(argument))
-            result.args = tuple(_masked(argument) for argument in result.args)
+        mask_arguments(result, self._library.sessions.redact)
+
+    def end_keyword(self, data: Any, result: Any) -> None:
+        """Masks secrets that the keyword told in its failure, and those that became known while it ran."""
+        mask_result(result, self._library.sessions.redact)
 
     def log_message(self, message: Any) -> None:
         """Masks secrets in the messages of TRACE level, and in whatever else shows them."""
-        text = message.message
-        if text.startswith("Arguments: ["):
-            for match in _IN_TRACE.finditer(text):
-                self._library.sessions.redact.add(match[2][1:-1])
-            text = _IN_TRACE.sub(rf"\1='{MASK}'", text)
-        text = self._library.sessions.redact(text)
-        if text != message.message:
-            message.message = text
-
-
-def _secret_value(argument: Any) -> str:
-    name, equals, value = argument.partition("=") if isinstance(argument, str) else ("", "", "")
-    return value if equals and name in SECRET_ARGUMENTS and not re.fullmatch(r"[$%]\{.+\}", value) else ""
-
-
-def _masked(argument: Any) -> Any:
-    return f"{argument.partition('=')[0]}={MASK}" if _secret_value(argument) else argument
+        mask_message(message, self._library.sessions.redact)

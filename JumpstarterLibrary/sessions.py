@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +18,7 @@ from .client.channel import Security
 from .client.device import DEFAULT_TIMEOUT, Device, open_device
 from .errors import ConfigurationError, NoTargetError, UnknownAliasError, UsageError
 from .journal import Journal, JsonLinesFile
+from .wire import event_loop as _event_loop  # noqa: F401 - so that it registers its end first
 from .wire.deadline import Timeout
 from .wire.secrets import Redactor
 
@@ -88,8 +91,12 @@ class DeviceSession:
         self.alias = alias
         self.place = place
         self.device = device
+        self.console: str | None = None
+        """Name of the current console."""
         self.owner = ""
         """Which test or suite opened it; whoever closes automatically sets and reads this."""
+        self.shown: dict[str, int] = {}
+        """Positions up to which reports have shown the consoles' output."""
         self.reported = 0
         """Position in the journal up to which reports have shown it."""
         self._stack = stack
@@ -102,6 +109,18 @@ class DeviceSession:
     def close(self) -> None:
         """Closes the device, then its server if it was embedded, then the journal's file."""
         self._stack.close()
+
+    def start_test(self, name: str) -> None:
+        """A test begins: consoles remember the place, and write a file of the test's own."""
+        for console in self.device.consoles.values():
+            console.start_test(name)
+        self.device.test = name
+
+    def end_test(self) -> None:
+        """A test ends."""
+        self.device.test = ""
+        for console in self.device.consoles.values():
+            console.end_test()
 
     def gather_logs(self, *, patient: bool = False) -> None:
         """Waits, for some milliseconds at most, for log lines that are on their way.
@@ -118,9 +137,10 @@ class DeviceSession:
 
 
 class Sessions:
-    """The open device sessions by alias; one of them is the current one."""
+    """The open device sessions by alias; one of them is the current one. What nobody closes ends with the process."""
 
     def __init__(self) -> None:
+        _all_sessions.add(self)
         self.redact = Redactor()
         self._open: dict[str, DeviceSession] = {}
         self._current: str | None = None
@@ -170,8 +190,11 @@ class Sessions:
                 journal=journal,
                 logs=True,
                 origin=place.origin,
+                redact=self.redact,
             )
             stack.callback(device.close)
+            if journal_folder is not None:
+                device.files = journal_folder / _file_name(name)
             session = DeviceSession(name, place, device, stack.pop_all())
         self._open[name] = session
         self._current = name
@@ -245,6 +268,16 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._open)
+
+
+_all_sessions: weakref.WeakSet[Sessions] = weakref.WeakSet()
+
+
+@atexit.register  # after the event loop has registered, and so before it ends
+def _close_forgotten() -> None:
+    for sessions in list(_all_sessions):
+        with contextlib.suppress(Exception):  # nobody is there to hear
+            sessions.close_all()
 
 
 @contextlib.contextmanager

@@ -4,5 +4,6 @@ from .channel import Security
 from .device import Device, connect
 from .driver import DriverClient
 from .power import PowerClient, PowerReading
+from .serial import SerialClient
 
-__all__ = ["Device", "DriverClient", "PowerClient", "PowerReading", "Security", "connect"]
+__all__ = ["Device", "DriverClient", "PowerClient", "PowerReading", "Security", "SerialClient", "connect"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import tempfile
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -104,6 +103,8 @@ def fetch_certificate(address: Address, timeout: float) -> tuple[bytes, str]:
     Raises:
         ConnectionFailedError: there is no TLS server.
     """
+    import tempfile  # late, as only this way of connecting needs it
+
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
     try:

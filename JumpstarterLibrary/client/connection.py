@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator
+from functools import cached_property
 from typing import Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from jumpstarter_protocol import jumpstarter_pb2 as pb
-from jumpstarter_protocol import jumpstarter_pb2_grpc
+from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
 
 from ..errors import (
     ConnectionFailedError,
@@ -25,8 +26,8 @@ from ..wire import values
 from ..wire.address import Address
 from ..wire.deadline import Deadline, in_words
 from ..wire.protocol import LOG_POSITION_KEY, PASSPHRASE_KEY, ExporterStatus, status_name
-from ..wire.secrets import MASK, Hidden
-from .failures import Act, Attempt, as_error, is_transport, passphrase_error, shorten
+from ..wire.secrets import MASK, Hidden, Redactor
+from .failures import Act, Attempt, as_error, is_transport, passphrase_error, sentence, shorten
 
 PROBE_TIMEOUT = 0.5
 """Seconds for the question whether the exporter answers at all, after a call got no answer."""
@@ -39,10 +40,21 @@ LONGEST_SHOWN = 200
 class Connection:
     """Calls to one session over one channel; usable from any thread."""
 
-    def __init__(self, name: str, address: Address, channel: Any, passphrase: str | None, journal: Journal) -> None:
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        name: str,
+        address: Address,
+        channel: Any,
+        passphrase: str | None,
+        journal: Journal,
+        redact: Redactor | None = None,
+    ) -> None:
         self.name = name
         self.address = address
         self.journal = journal
+        self.redact = Redactor() if redact is None else redact
+        """Masks secrets before a text is cut or goes anywhere."""
+        self.redact.add(passphrase)
         self.metadata = ((PASSPHRASE_KEY, passphrase),) if passphrase else None
         self.stub = jumpstarter_pb2_grpc.ExporterServiceStub(channel)
         self.log_position = 0
@@ -80,7 +92,7 @@ class Connection:
             status = answer.status
             if status == ExporterStatus.LEASE_READY:
                 return
-            told = status_name(status) + (f", {answer.message}" if answer.message else "")
+            told = status_name(status) + (f", {shorten(self.redact(answer.message))}" if answer.message else "")
             if status in (ExporterStatus.OFFLINE, *_FAILED):
                 raise ExporterNotReadyError(f"Device '{self.name}' will not become ready: the exporter's status is {told}.")
             if deadline.remaining <= STATUS_INTERVAL:
@@ -98,7 +110,7 @@ class Connection:
         try:
             return rpc(request, timeout=max(deadline.remaining, 0.001), metadata=self.metadata)
         except grpc.RpcError as error:
-            code, text = error.code(), shorten(error.details() or "")
+            code, text = error.code(), shorten(self.redact(error.details() or ""))
             where = f"device '{self.name}'" + (f" at {self.address}" if str(self.address) != self.name else "")
             if code is grpc.StatusCode.UNIMPLEMENTED:
                 raise
@@ -109,11 +121,13 @@ class Connection:
                     f"Cannot open {where}: no answer within {in_words(deadline.total)}. Something listens there or the "
                     "packets are dropped: is the exporter frozen, still starting, or behind a firewall?"
                 ) from None
-            raise ConnectionFailedError(f"Cannot open {where}: {text}. {self._advice(text)}") from None
+            raise ConnectionFailedError(f"Cannot open {where}: {sentence(text)} {self._advice(text)}") from None
 
     def _advice(self, text: str) -> str:
         if self.address.is_unix:
             return "Does the socket exist, and does the exporter (or the jmp shell) that made it still run?"
+        if "Hostname Verification" in text:
+            return "Its certificate is for another name: use that one in the address, or say security=unverified_tls."
         if "SSL" in text or "handshak" in text.lower() or "WRONG_VERSION" in text:
             return "If the exporter speaks plaintext, say security=plaintext; if its certificate is unknown here, give ca=."
         if "refused" not in text.lower() and "resol" not in text.lower():
@@ -128,7 +142,7 @@ class Connection:
         Raises:
             JumpstarterError: see `JumpstarterLibrary.errors`; the call is never repeated.
         """
-        self._check_usable(act)
+        self.check_usable(act)
         request = pb.DriverCallRequest(uuid=uuid, method=act.method, args=encode_arguments(act, arguments))
         begin, outcome, detail = time.monotonic(), "interrupted", ""
         try:
@@ -137,10 +151,10 @@ class Connection:
                 if key == LOG_POSITION_KEY:
                     self.log_position = int(value)
             result = values.decode(response.result)
-            outcome, detail = "ok", _shown(result)
+            outcome, detail = "ok", self._shown(result)
             return result
         except grpc.RpcError as error:
-            failure = self._failure(error, Attempt(act, time.monotonic() - begin, timeout))
+            failure = self.failure(error, Attempt(act, time.monotonic() - begin, timeout))
             outcome, detail = type(failure).__name__, shorten(str(failure))
             raise failure from None
         finally:
@@ -161,7 +175,7 @@ class Connection:
         Raises:
             JumpstarterError: as `call`, after the values that came before.
         """
-        self._check_usable(act)
+        self.check_usable(act)
         request = pb.StreamingDriverCallRequest(uuid=uuid, method=act.method, args=encode_arguments(act, arguments))
         begin, outcome, detail, count = time.monotonic(), "interrupted", "", 0
         rpc, settled = None, None
@@ -180,7 +194,7 @@ class Connection:
             if settled is not None and settled.over:
                 outcome = "ok"
                 return
-            failure = self._failure(error, Attempt(act, time.monotonic() - begin, timeout))
+            failure = self.failure(error, Attempt(act, time.monotonic() - begin, timeout))
             outcome, detail = type(failure).__name__, shorten(str(failure))
             raise failure from None
         finally:
@@ -191,16 +205,28 @@ class Connection:
             detail = detail or f"{count} values"
             self._write_down(act, arguments, begin, outcome, detail, streaming=True)
 
-    def _check_usable(self, act: Act) -> None:
+    @cached_property
+    def router(self) -> Any:
+        """The stub for byte streams."""
+        return router_pb2_grpc.RouterServiceStub(self._channel)
+
+    def check_usable(self, act: Act) -> None:
+        """Refuses an act on a session that is closed or lost.
+
+        Raises:
+            SessionClosedError: it was closed.
+            SessionLostError: it is lost.
+        """
         if self.closed:
             raise SessionClosedError(f"{act} is not possible: the session was closed.")
         if self.loss is not None:
             raise SessionLostError(f"{act} is not possible: {self.loss}")
 
-    def _failure(self, error: Any, attempt: Attempt) -> JumpstarterError:
+    def failure(self, error: Any, attempt: Attempt) -> JumpstarterError:
+        """Turns a failed RPC into the error to raise, and remembers it if the session is lost by it."""
         if self.closed:
             return SessionClosedError(f"{attempt.act} was cancelled: the session was closed.")
-        failure = as_error(error, attempt, self.alive)
+        failure = as_error(error, attempt, self.alive, self.redact)
         if isinstance(failure, SessionLostError):
             self.lose(failure)
         return failure
@@ -227,10 +253,14 @@ class Connection:
         if error.code() is grpc.StatusCode.UNAVAILABLE and is_transport(text) and not self.closed and not self.alive():
             self.lose(
                 SessionLostError(
-                    f"the connection to the exporter of device '{self.name}' was lost ({shorten(text)}). "
+                    f"the connection to the exporter of device '{self.name}' was lost ({shorten(self.redact(text))}). "
                     "Is the exporter still running? Open a new session."
                 )
             )
+
+    def _shown(self, value: object) -> str:
+        text = MASK if isinstance(value, Hidden) else self.redact(repr(value))
+        return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
     def _write_down(
         self, act: Act, arguments: tuple[object, ...], begin: float, outcome: str, detail: str, *, streaming: bool
@@ -240,7 +270,7 @@ class Connection:
             CallEnded(
                 driver=act.driver,
                 method=act.method,
-                arguments=", ".join(_shown(argument) for argument in arguments),
+                arguments=", ".join(self._shown(argument) for argument in arguments),
                 seconds=self.last_call - begin,
                 outcome=outcome,
                 detail=detail,
@@ -285,8 +315,3 @@ def encode_arguments(act: Act, arguments: tuple[object, ...]) -> list[Any]:
         except ValueNotSendableError as error:
             raise ValueNotSendableError(f"{act} was not sent: argument {index}: {error}.") from None
     return encoded
-
-
-def _shown(value: object) -> str:
-    text = MASK if isinstance(value, Hidden) else repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

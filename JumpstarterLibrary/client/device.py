@@ -7,17 +7,21 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConnectionFailedError, SessionLostError
 from ..journal import Journal, SessionClosed, SessionLost, SessionOpened
 from ..wire.address import parse_address
 from ..wire.deadline import Deadline, Timeout, seconds
+from ..wire.secrets import Redactor
 from .channel import Security, make_channel, resolve_security
 from .connection import Connection
 from .driver import DriverClient
 from .logs import LogReader
 from .tree import Node, assemble, choose, find
+
+if TYPE_CHECKING:
+    from .console import Console
 
 D = TypeVar("D", bound=DriverClient)
 
@@ -36,6 +40,12 @@ class Device:
         self.default_driver = ""
         """Path below or at which drivers are looked for when none is named; empty for the whole tree."""
         self.logs: LogReader | None = None
+        self.consoles: dict[str, Console] = {}
+        """The consoles that were opened, by path of the driver."""
+        self.files: Path | None = None
+        """Folder for what consoles say; no files are written unless it is set."""
+        self.test = ""
+        """Name of the running test, for consoles that are opened in it."""
         self._clients: dict[int, DriverClient] = {}
 
     @property
@@ -101,11 +111,18 @@ class Device:
             client = self._clients[id(node)] = DriverClient.class_for(node)(self, node)
         return client
 
+    def switching_on(self) -> None:
+        """The power is about to be switched on: consoles remember the place."""
+        for console in self.consoles.values():
+            console.switched_on()
+
     def close(self) -> None:
         """Ends the session's calls and streams and closes the connection. Closing twice does no harm."""
         if self.connection.closed:
             return
         self.connection.closed = True
+        for console in self.consoles.values():
+            console.close()
         if self.logs is not None:
             self.logs.close()
         self.connection.close()
@@ -183,6 +200,7 @@ def open_device(
     journal: Journal | None = None,
     logs: bool = False,
     origin: str = "given address",
+    redact: Redactor | None = None,
 ) -> Device:
     """Opens a device; the caller closes it. Arguments and errors as for `connect`."""
     address = parse_address(target)
@@ -196,7 +214,7 @@ def open_device(
     channel = make_channel(address, resolved, ca, deadline.remaining)
     secret = passphrase or os.environ.get("JMP_GRPC_PASSPHRASE") or None
     journal = Journal() if journal is None else journal
-    connection = Connection(name or str(address), address, channel, secret, journal)
+    connection = Connection(name or str(address), address, channel, secret, journal, redact)
     try:
         connection.wait_until_ready(deadline)
         report = connection.get_report(deadline)

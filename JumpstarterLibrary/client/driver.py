@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, ClassVar
 
+from ..errors import DriverAttributeError
 from ..wire.deadline import Timeout, seconds
 from .failures import Act
 from .tree import Node, find
@@ -111,10 +113,12 @@ class DriverClient:
         node = self.__dict__.get("node")
         if node is not None and name in node.children:
             return self.device.client_for(node.children[name])
-        kind = type(self).__name__
-        children = ", ".join(node.children) if node is not None else ""
-        hint = f"it has the children {children}" if children else f"its methods are reached with .call('{name}')"
-        raise AttributeError(f"{kind} '{node.path if node else ''}' has no attribute '{name}'; {hint}")
+        if node is None or name.startswith("__"):  # asked by copy, pickle and the like
+            raise AttributeError(name)
+        act = Act(self.device.name, node.path, name)
+        near = difflib.get_close_matches(name, [*node.children, *(word for word in dir(type(self)) if word[0] != "_")])
+        known = f"Did you mean {' or '.join(near)}?" if near else f"It has the children {', '.join(node.children) or 'none'}."
+        raise DriverAttributeError(f"{act.place} has no child '{name}'. {known} Exported methods: .call('{name}').")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.node.children]

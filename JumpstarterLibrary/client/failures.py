@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +36,8 @@ _TRANSPORT = re.compile(
     re.IGNORECASE,
 )
 _WRONG_COUNT = re.compile(
-    r"takes (no arguments|\d+ positional arguments?|from \d+ to \d+ positional arguments) but"
-    r"|missing (a|\d+) required (positional )?argument|too many positional arguments"
+    r"(^|[.\s])(?P<method>\w+)\(\):? (takes (no arguments|\d+ positional arguments?|from \d+ to \d+ positional arguments) but"
+    r"|missing (a|\d+) required (positional )?argument|too many positional arguments)"
 )
 _UNKNOWN_DRIVER = re.compile(r"Unexpected <class 'KeyError'>: UUID\(|no driver with uuid")
 
@@ -49,9 +50,14 @@ class Act:
     driver: str
     method: str
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """The driver and its device."""
         driver = f"driver '{self.driver}'" if self.driver else "the root driver"
-        return f"{self.method}() on {driver} of device '{self.device}'"
+        return f"{driver} of device '{self.device}'"
+
+    def __str__(self) -> str:
+        return f"{self.method}() on {self.place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +69,18 @@ class Attempt:
     timeout: float
 
 
-def as_error(error: Any, attempt: Attempt, alive: Any) -> JumpstarterError:  # noqa: PLR0911 - one answer per status
+def as_error(  # noqa: PLR0911 - one answer per status
+    error: Any, attempt: Attempt, alive: Any, redact: Callable[[str], str] = str
+) -> JumpstarterError:
     """Turns a failed RPC into the error to raise.
 
     Args:
         error: the `grpc.RpcError`.
         attempt: the RPC.
         alive: asks, when called, whether the exporter answers at all.
+        redact: masks secrets in the other side's text.
     """
-    code, text, act = error.code(), shorten(error.details() or ""), attempt.act
+    code, text, act = error.code(), shorten(redact(error.details() or "")), attempt.act
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return _timeout(attempt, text, alive)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
@@ -89,7 +98,7 @@ def as_error(error: Any, attempt: Attempt, alive: Any) -> JumpstarterError:  # n
         )
     if code is grpc.StatusCode.NOT_FOUND:
         return DriverMethodNotFoundError(f"{act} failed: {_not_found(text)}")
-    if _WRONG_COUNT.search(text):
+    if (count := _WRONG_COUNT.search(text)) and count["method"] == act.method:
         return WrongArgumentsError(f"{act} failed: wrong number of arguments: {sentence(text)}")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return DriverNotSupportedError(f"{act} failed: the driver does not support this{_because(text)}")
@@ -109,18 +118,20 @@ def passphrase_error(act: str, text: str) -> PassphraseError:
 
 def is_transport(text: str) -> bool:
     """Whether an UNAVAILABLE comes from the connection; newer exporters send it for a driver's errors too (D20)."""
-    return bool(_TRANSPORT.search(text))
+    # Python writes its own errors this way, gRPC never: a driver could not connect to its hardware.
+    return not text.startswith("[Errno") and bool(_TRANSPORT.search(text))
 
 
 def shorten(text: str) -> str:
-    """Cuts a text, with a note."""
+    """Cuts a text, with a note; blank lines around it, as drivers like to send them, say nothing."""
+    text = text.strip()
     if len(text) <= LONGEST_TEXT:
         return text
     return f"{text[:LONGEST_TEXT]} [… {len(text) - LONGEST_TEXT} characters cut]"
 
 
 def _because(text: str) -> str:
-    return f": {sentence(text)}" if text else ", without saying why."
+    return f": {sentence(text)}" if text.strip("'\" \n") else ", without saying why."
 
 
 def sentence(text: str) -> str:

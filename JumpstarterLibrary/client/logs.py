@@ -80,11 +80,12 @@ class LogReader:
         return self._stopped.is_set() or connection.loss is not None
 
     def _take(self, line: Any) -> None:
-        self._connection.journal.append(
+        connection = self._connection
+        connection.journal.append(
             LogLine(
                 severity=line.severity or "INFO",
                 source=log_source_name(line.source),
-                message=line.message,
+                message=connection.redact(line.message),
                 driver=self._paths.get(line.uuid, ""),
             )
         )

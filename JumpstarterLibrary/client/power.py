@@ -64,6 +64,7 @@ class PowerClient(DriverClient):
 
     def on(self, *, timeout: Timeout | None = None) -> None:
         """Turns the power on."""
+        self.device.switching_on()
         self.call("on", timeout=timeout)
 
     def off(self, *, timeout: Timeout | None = None) -> None:
@@ -89,6 +90,7 @@ class PowerClient(DriverClient):
         Raises:
             DriverNotSupportedError: it cannot.
         """
+        self.device.switching_on()
         try:
             self.call("rescue", timeout=timeout)
         except DriverMethodNotFoundError as error:

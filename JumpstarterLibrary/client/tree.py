@@ -36,7 +36,7 @@ def assemble(device: str, reports: Iterable[Any]) -> Node:
     """Builds the tree from the rows of a report.
 
     Rows that a strange exporter sends are kept as well as can be: a child before its parent, a row whose parent is missing, a
-    second root and two siblings of one name all get a place.
+    second root, two siblings of one name and rows that name each other as parent all get a place.
 
     Raises:
         InfrastructureError: there are no rows.
@@ -46,15 +46,20 @@ def assemble(device: str, reports: Iterable[Any]) -> Node:
         raise InfrastructureError(f"The exporter of device '{device}' reports no drivers at all.")
     nodes = [_node(row) for row in rows]
     root_index = next((i for i, row in enumerate(rows) if not row.HasField("parent_uuid")), 0)
+    parents: dict[int, int] = {}
     latest: dict[str, int] = {}
     for index, row in enumerate(rows):
         if index != root_index:
             parent = _parent_index(rows, latest, index)
-            _attach(nodes[root_index if parent in (None, index) else parent or 0], nodes[index])
+            parents[index] = root_index if parent is None else parent
         latest[row.uuid] = index
+    for index in parents:
+        if _is_below_itself(parents, index):
+            parents[index] = root_index
+        _attach(nodes[parents[index]], nodes[index])
     root = nodes[root_index]
     root.name = ""
-    _set_paths(root, "", set())
+    _set_paths(root, "")
     return root
 
 
@@ -77,6 +82,15 @@ def _parent_index(rows: list[Any], latest: dict[str, int], index: int) -> int | 
     return next((i for i in range(index + 1, len(rows)) if rows[i].uuid == wanted), None)
 
 
+def _is_below_itself(parents: dict[int, int], index: int) -> bool:
+    """Whether rows name each other as parent, so that no way leads from this one to the root."""
+    seen, at = {index}, parents[index]
+    while at in parents and at not in seen:
+        seen.add(at)
+        at = parents[at]
+    return at == index
+
+
 def _attach(parent: Node, child: Node) -> None:
     name, number = child.name, 2
     while child.name in parent.children:
@@ -84,14 +98,10 @@ def _attach(parent: Node, child: Node) -> None:
     parent.children[child.name] = child
 
 
-def _set_paths(node: Node, path: str, above: set[int]) -> None:
+def _set_paths(node: Node, path: str) -> None:
     node.path = path
-    above = above | {id(node)}
-    for name, child in list(node.children.items()):
-        if id(child) in above:  # two rows that name each other as parent
-            del node.children[name]
-        else:
-            _set_paths(child, f"{path}.{name}" if path else name, above)
+    for name, child in node.children.items():
+        _set_paths(child, f"{path}.{name}" if path else name)
 
 
 def find(device: str, root: Node, path: str) -> Node:

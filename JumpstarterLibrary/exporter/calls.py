@@ -21,6 +21,7 @@ import grpc
 from anyio import CapacityLimiter
 
 from ..wire.protocol import CallKind
+from .annotations import hints_of
 from .driver import Driver
 
 LONGEST_DETAILS = 6_000
@@ -226,10 +227,7 @@ def _shape(function: Callable[..., Any], *, bound: bool) -> tuple[inspect.Signat
     """Returns a method's signature, which of its arguments are integers, and from which one on all are."""
     signature = inspect.signature(function)
     signature = signature.replace(parameters=list(signature.parameters.values())[1 if bound else 0 :])
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001 - annotations that cannot be resolved, for whatever reason, promise nothing
-        hints = {}
+    hints = hints_of(function)
     integers = frozenset(index for index, name in enumerate(signature.parameters) if _wants_int(hints.get(name)))
     rest = (i for i, each in enumerate(signature.parameters.values()) if each.kind is each.VAR_POSITIONAL and i in integers)
     return signature, integers, next(rest, sys.maxsize)

@@ -110,7 +110,7 @@ class _Tree:
     """Makes drivers from the entries below `export`."""
 
     def __init__(self) -> None:
-        self._places: dict[Driver, Place] = {}
+        self._places: list[tuple[Driver, Place]] = []
 
     def root(self, top: Place, export: Place | None, description: str | None) -> Driver:
         """Makes the root, and checks that every reference leads somewhere."""
@@ -137,7 +137,7 @@ class _Tree:
             driver = self._typed(fields)
         else:
             driver = self._group(entry, fields)
-        self._places[driver] = entry
+        self._places.append((driver, entry))
         return driver
 
     def _proxy(self, entry: Place, fields: dict[str, Place]) -> Driver:
@@ -164,7 +164,7 @@ class _Tree:
 
     def _check_references(self, root: Driver, export: Place) -> None:
         resolve = resolver_for(root)
-        for driver, place in self._places.items():
+        for driver, place in self._places:
             try:
                 resolve(driver)
             except ConfigurationError as error:

@@ -153,7 +153,7 @@ def walk(root: Driver, resolve: Callable[[Driver], Driver] = lambda driver: driv
 
     def below(driver: Driver, name: str | None, above: tuple[Driver, ...], path: str) -> Iterator[Row]:
         driver = resolve(driver)
-        if driver in above:
+        if any(driver is each for each in above):
             raise ConfigurationError(f"'{path}' contains itself: a driver above it is the same one.")
         yield Row(path, name, above[-1] if above else None, driver)
         for child_name, child in driver.children.items():

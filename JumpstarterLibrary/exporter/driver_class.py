@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import JumpstarterError
+from .annotations import hints_of
 from .driver import Driver
 from .yaml_file import Place, hint
 
@@ -110,10 +111,11 @@ def make_driver(driver_class: type[Driver], type_place: Place, config: Place | N
 def _parameters(driver_class: type) -> dict[str, inspect.Parameter]:
     """The keyword arguments of a class; those that it passes on with `**` are its bases'."""
     found: dict[str, inspect.Parameter] = {}
+    fields = _class_hints(driver_class)
     for base in driver_class.__mro__:
         if "__init__" not in vars(base):
             continue
-        hints = _hints(base.__init__)  # type: ignore[misc]  # a base of the class itself, so its own __init__
+        hints = fields | hints_of(base.__init__)  # type: ignore[misc]  # a base of the class itself, so its own __init__
         parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         for parameter in parameters:
             if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -123,11 +125,12 @@ def _parameters(driver_class: type) -> dict[str, inspect.Parameter]:
     return found
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def _class_hints(driver_class: type) -> dict[str, Any]:
+    """The types of a dataclass's fields; those of `Driver` are known even where others cannot be resolved."""
     try:
-        return typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001 - annotations that cannot be resolved, for whatever reason, demand nothing
-        return {}
+        return typing.get_type_hints(driver_class)
+    except Exception:  # noqa: BLE001 - resolving runs the annotations' text, and that may raise anything
+        return typing.get_type_hints(Driver)
 
 
 def _checked(place: Place, wanted: object) -> object:

@@ -23,7 +23,7 @@ QUEUED_FRAMES = 32
 """Frames that wait between a client and a driver, per direction (protocol §4.3); then gRPC's flow control applies."""
 LINGER = 5.0
 """Seconds of silence that a client has to finish its side after the driver finished; then the stream ends."""
-SETTLE = 0.05
+SETTLE = 0.25
 """Seconds in which a cancellation follows the end of a client's messages, if it was no real end."""
 
 

@@ -134,7 +134,7 @@ class Session:
         folder = tempfile.mkdtemp(prefix="jumpstarter-", dir=_folder_for_sockets())
         path = str(Path(folder) / "socket")
         try:
-            with self._listen(f"unix:{path}", None, passphrase):
+            with self._listen(Address(path=path).grpc_target, None, passphrase):
                 yield path
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -294,12 +294,12 @@ class Session:
 
 
 def _by_uuid(rows: list[Row]) -> dict[UUID, Driver]:
-    drivers: dict[UUID, Driver] = {}
+    first: dict[UUID, Row] = {}
     for row in rows:
-        other = drivers.setdefault(row.driver.uuid, row.driver)
-        if other is not row.driver:
-            raise ConfigurationError(f"Driver '{row.path}' has the uuid {row.driver.uuid} of another driver, {other!r}.")
-    return drivers
+        other = first.setdefault(row.driver.uuid, row)
+        if other.driver is not row.driver:
+            raise ConfigurationError(f"The drivers '{other.path}' and '{row.path}' have the same uuid, {row.driver.uuid}.")
+    return {uuid: row.driver for uuid, row in first.items()}
 
 
 def _folder_for_sockets() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import queue
 import threading
@@ -13,6 +14,9 @@ from typing import TextIO
 
 from .events import Event
 
+GATHERING = 0.05
+"""Seconds in which events gather before they are written. Written one by one, each would wake the writer's thread, which then
+holds up the keyword that made it."""
 FLUSH_BUDGET = 2.0
 """Seconds that closing waits for what is still to be written."""
 
@@ -37,6 +41,7 @@ class JsonLinesFile:
     def close(self) -> None:
         """Writes what is queued, at most for two seconds, and closes the file."""
         self._writer.queue.put((self, None))
+        self._writer.hurry.set()
         self._written.wait(FLUSH_BUDGET)
 
     def write(self, event: Event | None) -> None:
@@ -67,19 +72,27 @@ class JsonLinesFile:
 def as_json(event: Event, redact: Callable[[str], str] = str) -> str:
     """Returns an event as one line of JSON, `kind` and times first, secrets masked."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(event.wall)) + f".{int(event.wall % 1 * 1e6):06d}Z"
-    values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    fields = {
-        name: redact(value) if isinstance(value, str) else value
-        for name, value in values.items()
-        if name not in ("wall", "monotonic")
-    }
-    head = {"kind": event.kind, "time": stamp, "monotonic": round(event.monotonic, 6)}
-    return json.dumps(head | fields, ensure_ascii=False, default=str)
+    values: dict[str, object] = {"kind": event.kind, "time": stamp, "monotonic": round(event.monotonic, 6)}
+    for name in _own_fields(type(event)):
+        value = getattr(event, name)
+        values[name] = redact(value) if isinstance(value, str) else value
+    return _ENCODER.encode(values)
+
+
+# Made once: json.dumps makes an encoder for every call that asks for anything special.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+
+
+@functools.cache
+def _own_fields(kind: type[Event]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind) if field.name not in ("wall", "monotonic"))
 
 
 class _Writer:
     def __init__(self) -> None:
         self.queue: queue.SimpleQueue[tuple[JsonLinesFile, Event | None]] = queue.SimpleQueue()
+        self.hurry = threading.Event()
+        """Set when somebody waits for what is queued."""
         self.thread = threading.Thread(target=self._run, name="jumpstarter-journal", daemon=True)
         self.thread.start()
 
@@ -87,6 +100,8 @@ class _Writer:
         while True:
             touched = set()
             file, event = self.queue.get()
+            self.hurry.wait(GATHERING)
+            self.hurry.clear()
             while True:
                 file.write(event)
                 touched.add(file)

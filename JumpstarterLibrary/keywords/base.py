@@ -20,7 +20,7 @@ D = TypeVar("D", bound=DriverClient)
 if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
-    def keyword(*, tags: list[Tag]) -> Callable[[F], F]:
+    def keyword(name: str | None = None, *, tags: list[Tag]) -> Callable[[F], F]:
         """Marks a method as a keyword; typed, as Robot's own decorator hides the signature from type checkers."""
 else:
     from robot.api.deco import keyword

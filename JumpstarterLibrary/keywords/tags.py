@@ -10,6 +10,9 @@ class Tag(StrEnum):
 
     SESSION = "Session"
     POWER = "Power"
+    CONSOLE = "Console"
+    WAITING = "Waiting"
+    U_BOOT = "U-Boot"
     DRIVER = "Driver"
     SETTING = "Setting"
     GETTER = "Getter"

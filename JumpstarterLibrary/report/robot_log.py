@@ -32,7 +32,7 @@ def write_new_events(session: DeviceSession, redact: Callable[[str], str]) -> No
             logger.info(redact(text))
     for shown, level in (([e for e in lines if not _is_debug(e)], "INFO"), ([e for e in lines if _is_debug(e)], "DEBUG")):
         if shown:
-            logger.write(redact(log_table(session.alias, shown)), level, html=True)
+            logger.write(log_table(session.alias, shown, redact), level, html=True)
 
 
 def _one_line(event: Event) -> str:
@@ -51,9 +51,9 @@ def _is_debug(event: Event) -> bool:
     return isinstance(event, LogLine) and event.severity == "DEBUG"
 
 
-def log_table(alias: str, events: list[LogLine | LogGap]) -> str:
+def log_table(alias: str, events: list[LogLine | LogGap], redact: Callable[[str], str] = str) -> str:
     """Returns exporter log lines as a small table: time, level, source, text."""
-    rows = "".join(_rows(events[-MOST_LINES:]))
+    rows = "".join(_rows(events[-MOST_LINES:], redact))
     cut = f"<i>{len(events) - MOST_LINES} more lines in the journal's file</i>" if len(events) > MOST_LINES else ""
     return (
         f'<div style="border-left:3px solid #90a4ae;padding-left:8px">'
@@ -62,7 +62,7 @@ def log_table(alias: str, events: list[LogLine | LogGap]) -> str:
     )
 
 
-def _rows(events: Iterable[LogLine | LogGap]) -> Iterable[str]:
+def _rows(events: Iterable[LogLine | LogGap], redact: Callable[[str], str]) -> Iterable[str]:
     cell = '<td style="padding:0 12px 0 0;border:0;vertical-align:top;white-space:{};color:{}">{}</td>'
     for event in events:
         clock = time.strftime("%H:%M:%S", time.localtime(event.wall)) + f".{int(event.wall % 1 * 1000):03d}"
@@ -78,4 +78,4 @@ def _rows(events: Iterable[LogLine | LogGap]) -> Iterable[str]:
             (source, "nowrap", "#607d8b"),
             (text, "pre-wrap", colour),
         )
-        yield "<tr>" + "".join(cell.format(wrap, tint, html.escape(value)) for value, wrap, tint in cells) + "</tr>"
+        yield "<tr>" + "".join(cell.format(wrap, tint, html.escape(redact(value))) for value, wrap, tint in cells) + "</tr>"

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from ..errors import ConfigurationError
 
@@ -42,7 +43,8 @@ class Address:
     @property
     def grpc_target(self) -> str:
         """The target text that gRPC takes."""
-        return f"unix:{self.path}" if self.is_unix else str(self)
+        # gRPC reads the target as a URI, so a socket called `a%41` or `a#b` would become another one.
+        return f"unix:{quote(self.path)}" if self.path is not None else str(self)
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -62,7 +64,7 @@ def parse_address(text: str) -> Address:
         return _unix(re.sub("^//+", "/", path) if path.startswith("//") else path)
     if text.startswith("/"):
         return _unix(text)
-    if match := re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:/\[\]]+)):(\d+)", text):
+    if match := re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^\s:/\[\]]+)):(\d+)", text):
         host, port = match[1] or match[2], int(match[3])
         if 0 < port <= 65535:
             return Address(host=host, port=port)
@@ -76,6 +78,8 @@ def _unix(path: str) -> Address:
     if not path:
         raise ConfigurationError("'unix:' is not an address: the path of the socket is missing.")
     full = str(Path(path).absolute())
+    if "," in full:  # gRPC takes it for a list of sockets, however it is written
+        raise ConfigurationError(f"The socket path '{full}' has a comma, with which gRPC cannot reach it. Use a symbolic link.")
     if len(os.fsencode(full)) > LONGEST_SOCKET_PATH:
         raise ConfigurationError(
             f"The socket path '{full}' has {len(os.fsencode(full))} bytes; Linux takes {LONGEST_SOCKET_PATH}. "

@@ -63,12 +63,19 @@ class EventLoopThread:
 
 _lock = threading.Lock()
 _thread: EventLoopThread | None = None
+_ended = False
 
 
 def portal() -> BlockingPortal:
-    """Returns the portal into this process's event loop, starting the loop if need be."""
+    """Returns the portal into this process's event loop, starting the loop if need be.
+
+    Raises:
+        RuntimeError: the interpreter is ending, and a new thread would never start.
+    """
     global _thread  # noqa: PLW0603 - one per process is the point
     with _lock:
+        if _ended:
+            raise RuntimeError("the interpreter is ending")
         if _thread is None or not _thread.alive:
             _thread = EventLoopThread()
         return _thread.portal
@@ -93,4 +100,8 @@ def close() -> None:
         thread.close()
 
 
-atexit.register(close)
+@atexit.register
+def _end() -> None:
+    global _ended  # noqa: PLW0603 - belongs to the one loop
+    _ended = True  # what is collected later may want to stop its server, which has gone with the loop
+    close()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import re
+from collections.abc import Iterator
+
 MASK = "<secret>"
+_MASKS = (MASK, html.escape(MASK))
 
 
 class Hidden:
@@ -22,19 +27,39 @@ class Hidden:
 
 
 class Redactor:
-    """Replaces every known secret in a text by `<secret>`."""
+    """Replaces every known secret in a text by `<secret>`, also where it stands quoted or escaped for HTML."""
 
     def __init__(self) -> None:
-        self._secrets: list[str] = []
+        self._secrets: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
 
     def add(self, secret: str | None) -> None:
         """Remembers a secret; empty ones are not secrets."""
         if secret and secret not in self._secrets:
-            self._secrets = sorted([*self._secrets, secret], key=len, reverse=True)
+            self._secrets = {*self._secrets, secret}
+            forms = {form for known in self._secrets for form in _forms(known)}
+            # The longest first, where one secret begins another; and the masks, so that nothing is masked twice.
+            self._pattern = re.compile("|".join(map(re.escape, [*_MASKS, *sorted(forms, key=len, reverse=True)])))
+
+    def known(self) -> list[str]:
+        """Returns the secrets, for views that have to find them in pieces."""
+        return sorted(self._secrets)
+
+    def __bool__(self) -> bool:
+        return self._pattern is not None
 
     def __call__(self, text: str) -> str:
         """Returns the text with every known secret masked."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, MASK)
-        return text
+        return text if self._pattern is None else self._pattern.sub(_mask, text)
+
+
+def _mask(match: re.Match[str]) -> str:
+    return match[0] if match[0] in _MASKS else MASK
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The secret as it is, as Python quotes it (alone, or beside both kinds of quotes), and each of these in HTML."""
+    for form in (secret, repr(secret)[1:-1], repr(f"{secret}'\"")[1:-4]):
+        yield form
+        yield html.escape(form)
+        yield html.escape(form, quote=False)

@@ -22,8 +22,10 @@ from .secrets import Hidden
 
 LARGEST_INTEGER = 2**53
 """Doubles hold every integer up to here."""
-DEEPEST_NESTING = 45
-"""Protobuf parsers stop at 100 nested messages, and every list or object on the wire is two or three of them."""
+DEEPEST_NESTING = 96
+"""Nested messages; protobuf parsers stop at 100, with those around the value."""
+_LIST_LEVELS, _OBJECT_LEVELS = 2, 3
+"""Messages that a list and an object on the wire nest."""
 
 _NULL = NullValue.NULL_VALUE
 
@@ -74,11 +76,11 @@ def _encode(value: object, target: Value, where: str, depth: int = 0) -> None:
     elif isinstance(value, (int, float)):
         target.number_value = _number(value, where)
     elif isinstance(value, Mapping):
-        _encode_mapping(value, target.struct_value, where, _deeper(depth, where))
+        _encode_mapping(value, target.struct_value, where, _deeper(depth + _OBJECT_LEVELS, where))
     elif isinstance(value, (list, tuple, set, frozenset, Generator)):
         items = target.list_value
         items.SetInParent()
-        _encode_items(value, items, where, _deeper(depth, where))
+        _encode_items(value, items, where, _deeper(depth + _LIST_LEVELS, where))
     else:
         _encode(_plain(value, where), target, where, depth)
 
@@ -125,9 +127,10 @@ def _plain(value: object, where: str) -> object:  # noqa: PLR0911 - one line per
 
 
 def _deeper(depth: int, where: str) -> int:
-    if depth >= DEEPEST_NESTING:
-        raise ValueNotSendableError(f"{_at(where[:60])}nested more than {DEEPEST_NESTING} levels deep, or contains itself")
-    return depth + 1
+    if depth > DEEPEST_NESTING:
+        most = f"{DEEPEST_NESTING // _LIST_LEVELS} lists or {DEEPEST_NESTING // _OBJECT_LEVELS} objects"
+        raise ValueNotSendableError(f"{_at(where[:60])}nested more than {most} deep, or contains itself")
+    return depth
 
 
 def _text(text: str, where: str) -> str:
@@ -183,5 +186,6 @@ def iso_duration(value: timedelta) -> str:
     clock = "".join(
         f"{number}{letter}" for number, letter in ((hours, "H"), (minutes, "M"), (second_text, "S")) if number not in (0, "0")
     )
-    days = f"{value.days}D" if value.days else ""
+    years, rest = divmod(value.days, 365)  # as pydantic writes it
+    days = (f"{years}Y" if years else "") + (f"{rest}D" if rest else "")
     return f"{sign}P{days}{'T' + clock if clock else ''}" if days or clock else "PT0S"

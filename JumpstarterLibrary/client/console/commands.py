@@ -1,0 +1,177 @@
+"""Logging in, and running shell commands with their exit status, over a console."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from ...errors import ConsoleError, ConsoleTimeoutError, UsageError
+from ...wire.deadline import Deadline, Timeout
+from .patterns import Match, Pattern
+from .result import CommandResult
+from .search import Found, find_in_lines
+from .searches import PromptSearch, SingleSearch
+from .transcript import Mark, View
+
+if TYPE_CHECKING:
+    from .console import Console
+
+KERNEL_LINE = re.compile(r"^\[ *\d+\.\d{3,6}\](\[[ \w]+\])? .*$")
+"""A line that the kernel prints in between: its time stamp in brackets."""
+RESYNC_TIMEOUT = 3.0
+"""Seconds that the shell gets to answer again after a command that timed out."""
+INTERRUPT = b"\x03"
+
+
+class Shell:
+    """Runs commands on one console. Each is framed by random marks, so neither its echo nor the kernel's lines get into its
+    output, and the exit status is the command's own."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lost = False
+
+    def execute(self, command: str, *, timeout: Timeout | None = None) -> CommandResult:
+        """Runs a command and waits for its end.
+
+        Args:
+            command: one line for a POSIX shell.
+            timeout: the device's unless given.
+
+        Raises:
+            UsageError: it is empty or has several lines.
+            ConsoleTimeoutError: it did not end in time; the next command interrupts it first.
+        """
+        command = command.strip()
+        if not command or "\n" in command:
+            raise UsageError("A console command is one line that is not empty; run several one after the other.")
+        deadline = Deadline(self._console.device.timeout_seconds if timeout is None else timeout)
+        if self._lost:
+            self._resynchronise(deadline)
+        mark = secrets.token_hex(4)
+        # The marks are quoted in pieces, so that the echo of this line does not hold them in one.
+        between = "" if command.endswith("&") else "\n" if "#" in command else ";"
+        began, before = time.monotonic(), self._console.mark()
+        self._console.write_line(f'echo "JL""B{mark}"; {command}{between} echo "JL""E{mark}:$?"', expect_echo=False)
+        try:
+            return self._collect(command, mark, before, deadline, began)
+        except BaseException:  # also Robot's timeout and Ctrl-C: the command may still be running
+            self._lost = True
+            raise
+
+    def _collect(self, command: str, mark: str, before: Mark, deadline: Deadline, began: float) -> CommandResult:
+        console = self._console
+        begin = console.wait_for_line(f"JLB{mark}$", match=Match.REGEX, since=before, timeout=deadline.remaining)
+        end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline.remaining)
+        output = console.transcript.text(begin.end)[: end.start - begin.end].removeprefix("\n")
+        lines = output.split("\n")
+        noise = [line for line in lines if KERNEL_LINE.match(line)]
+        kept = "\n".join(line for line in lines if not KERNEL_LINE.match(line)).removesuffix("\n")
+        return CommandResult(command, kept, int(end.groups[0] or 0), time.monotonic() - began, "\n".join(noise))
+
+    def _resynchronise(self, deadline: Deadline) -> None:
+        """Interrupts what may still run, and waits until the shell answers again."""
+        console, mark = self._console, secrets.token_hex(4)
+        before = console.mark()
+        console.write(INTERRUPT)
+        time.sleep(min(0.1, deadline.remaining))
+        console.write_line(f'echo "JL""R{mark}"', expect_echo=False)
+        try:
+            console.wait_for_line(f"JLR{mark}$", match=Match.REGEX, since=before, timeout=min(RESYNC_TIMEOUT, deadline.remaining))
+        except ConsoleTimeoutError as error:
+            raise ConsoleTimeoutError(f"The shell does not answer since an earlier command timed out. {error}") from None
+        self._lost = False
+
+
+class _FirstOf:
+    """The first of several prompts on the open line, or of a refusal on a finished line."""
+
+    def __init__(self, prompts: dict[str, Pattern], refusal: Pattern | None, position: int) -> None:
+        self.position = position
+        self._prompts = prompts
+        self._refusal = refusal
+
+    def in_lines(self, view: View) -> list[Found] | None:
+        """Looks for the refusal."""
+        found = find_in_lines(view, self.position, self._refusal) if self._refusal else None
+        self.position = max(self.position, view.open_start)
+        return [found] if found else None
+
+    def in_open_line(self, view: View) -> list[Found] | None:
+        """Looks for each prompt."""
+        for pattern in self._prompts.values():
+            if found := PromptSearch(pattern, self.position).in_open_line(view):
+                return found
+        return None
+
+    def __str__(self) -> str:
+        return f"neither {' nor '.join(f'{name} {pattern}' for name, pattern in self._prompts.items())}"
+
+
+def login(
+    console: Console,
+    username: str,
+    password: str | None = None,
+    *,
+    login_prompt: str = r"login:\s*$",
+    password_prompt: str = r"[Pp]assword:\s*$",
+    prompt: str | None = None,
+    refusal: str = r"[Ll]ogin incorrect|[Aa]uthentication failure|[Pp]ermission denied",
+    timeout: Timeout | None = None,
+) -> None:
+    """Logs in on a console; does nothing if a shell is there already.
+
+    Raises:
+        ConsoleError: the device refused, or asked for a password where none is known.
+        ConsoleTimeoutError: no prompt came.
+    """
+    deadline = Deadline(console.device.timeout_seconds if timeout is None else timeout)
+    ask = {
+        "login prompt": Pattern(login_prompt, Match.REGEX),
+        "password prompt": Pattern(password_prompt, Match.REGEX),
+        "shell prompt": Pattern(prompt or console.options.prompt, Match.REGEX),
+    }
+    no = Pattern(refusal, Match.REGEX)
+    where = f"console '{console.name}' of '{console.device.name}'"
+    # The prompt may stand there already, matched by an earlier wait.
+    position = min(console.place("last match").text, console.transcript.view(1 << 62).open_start)
+    first = _wait_for_login_prompt(console, ask, position, deadline)
+    if first == "shell prompt":
+        return
+    if first == "login prompt":
+        console.write_line(username, expect_echo=False)
+        first = _next_prompt(console, ask, no, deadline)
+    if first == "password prompt":
+        if password is None:
+            raise ConsoleError(f"Login on {where} as '{username}': the device asks for a password, and none was given.")
+        console.write_line(password, expect_echo=False)
+        first = _next_prompt(console, ask, no, deadline)
+    if first != "shell prompt":
+        raise ConsoleError(f"Login on {where} as '{username}' was refused: the device says '{console.last_line}'.")
+
+
+def _wait_for_login_prompt(console: Console, ask: dict[str, Pattern], position: int, deadline: Deadline) -> str:
+    """Waits for the first prompt. A kernel line may have pushed the login prompt up: then a line end brings it again."""
+    loose = Pattern(ask["login prompt"].text.removesuffix("$").removesuffix(r"\s*"), Match.REGEX)
+    start = console.mark()
+    while True:
+        found = console.look_for(_FirstOf(ask, None, position), min(2.0, deadline.remaining))
+        if found or deadline.expired:
+            break
+        if console.poll(SingleSearch(loose, position)) and time.monotonic() - console.transcript.last_byte > 1.0:
+            position = max(position, start.text)
+            console.write_line("", expect_echo=False)
+    if not found:
+        found = console.wait_for(_FirstOf(ask, None, position), timeout=0.0)
+    return _name_of(ask, found[-1].label)
+
+
+def _next_prompt(console: Console, ask: dict[str, Pattern], no: Pattern, deadline: Deadline) -> str:
+    found = console.wait_for(_FirstOf(ask, no, console.place("last match").text), timeout=deadline.remaining)
+    return _name_of(ask, found[-1].label)
+
+
+def _name_of(ask: dict[str, Pattern], text: str) -> str:
+    return next((name for name, pattern in ask.items() if pattern.text == text), "refusal")

@@ -1,0 +1,130 @@
+"""Byte streams to drivers: `RouterService.Stream` with a real open, half-close and end (protocol §4.1, §4.2)."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+from jumpstarter_protocol import router_pb2
+
+from ..errors import CallTimeoutError, InfrastructureError
+from ..wire import frames
+from ..wire.deadline import in_words
+from ..wire.protocol import REQUEST_KEY
+from .connection import Connection
+from .failures import Act, Attempt
+
+QUEUED_FRAMES = 16
+"""Frames that wait to be sent; then sending blocks until the exporter takes more."""
+
+_END = object()
+
+
+class ByteStream:
+    """One open stream to a driver. It counts as open only when the exporter said so (D25), and it is always cancelled at its end,
+    because upstream's exporter keeps finished streams and their devices open (D4).
+
+    Args:
+        connection: the session.
+        act: what it is for.
+        uuid: the driver's.
+        timeout: seconds until the exporter has to have opened it.
+
+    Raises:
+        JumpstarterError: the driver could not open it; the message has the driver's reason.
+    """
+
+    def __init__(self, connection: Connection, act: Act, uuid: str, timeout: float) -> None:
+        connection.check_usable(act)
+        self._connection = connection
+        self._act = act
+        self._outgoing: queue.Queue[Any] = queue.Queue(QUEUED_FRAMES)
+        self._finished = False
+        request = json.dumps({"kind": "driver", "uuid": uuid, "method": act.method})
+        metadata = ((REQUEST_KEY, request), *(connection.metadata or ()))
+        begin = time.monotonic()
+        self._rpc = connection.router.Stream(self._requests(), metadata=metadata)
+        # Waiting for metadata takes no time limit, and the stream itself must have none: so a timer ends the wait.
+        timer = threading.Timer(timeout, self._rpc.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._rpc.initial_metadata()
+            if not self._rpc.is_active():
+                self._raise_failure(begin, timeout)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            timer.cancel()
+
+    def receive(self) -> Iterator[bytes]:
+        """Gives what the driver sends, until it ends its side.
+
+        Raises:
+            JumpstarterError: the stream broke.
+        """
+        begin = time.monotonic()
+        try:
+            for frame in self._rpc:
+                if frame.frame_type == frames.GOAWAY:
+                    return
+                if frame.frame_type == frames.DATA and frame.payload:
+                    yield frame.payload
+        except grpc.RpcError as error:
+            if self._finished or (error.code() is grpc.StatusCode.ABORTED):
+                return  # we ended it, or upstream's exporter did in its own way
+            raise self._connection.failure(error, Attempt(self._act, time.monotonic() - begin, float("inf"))) from None
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """Sends bytes; blocks while the exporter does not take them.
+
+        Raises:
+            CallTimeoutError: it took none for `timeout` seconds.
+            InfrastructureError: the stream has ended.
+        """
+        for part in frames.split(data):
+            if self._finished or not self._rpc.is_active():
+                raise InfrastructureError(f"Sending to {self._act} failed: the stream has ended.")
+            try:
+                self._outgoing.put(router_pb2.StreamRequest(payload=part), timeout=timeout)
+            except queue.Full:
+                raise CallTimeoutError(
+                    f"Sending to {self._act} stalled: the exporter took nothing for {in_words(timeout)}."
+                ) from None
+
+    def finish_sending(self) -> None:
+        """Ends our side; the driver's stays open."""
+        self._outgoing.put(router_pb2.StreamRequest(frame_type=frames.GOAWAY))
+        self._outgoing.put(_END)
+
+    def close(self) -> None:
+        """Ends the stream on both sides."""
+        self._finished = True
+        self._rpc.cancel()
+        while True:  # wakes grpc's thread that waits for something to send
+            try:
+                self._outgoing.put_nowait(_END)
+                return
+            except queue.Full:
+                try:
+                    self._outgoing.get_nowait()
+                except queue.Empty:
+                    continue
+
+    def _requests(self) -> Iterator[Any]:
+        while (item := self._outgoing.get()) is not _END:
+            yield item
+
+    def _raise_failure(self, begin: float, timeout: float) -> None:
+        error, elapsed = self._rpc, time.monotonic() - begin
+        if error.code() is grpc.StatusCode.CANCELLED and elapsed >= timeout * 0.95:
+            raise CallTimeoutError(f"{self._act} was not opened within {in_words(timeout)}.")
+        if error.code() is grpc.StatusCode.OK:
+            raise InfrastructureError(f"{self._act} ended before it was open.")
+        raise self._connection.failure(error, Attempt(self._act, elapsed, timeout))

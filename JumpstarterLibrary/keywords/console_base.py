@@ -1,0 +1,46 @@
+"""What the classes of console keywords share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from robot.api import logger
+
+from ..client.console import Console, ConsoleMatch
+from ..errors import UsageError
+from .base import KeywordGroup
+
+
+class ConsoleGroup(KeywordGroup):
+    """Base of the console keyword classes: access to the console that is meant."""
+
+    def console(self, name: str | None) -> Console:
+        """The named console, else the current one, else the only one that is open.
+
+        Raises:
+            UsageError: there is none, or several; the message lists them.
+        """
+        device = self.device
+        opened = {path: console for path, console in device.consoles.items() if not console.closed}
+        wanted = name if name is not None else self.session.console
+        if wanted is not None and wanted in opened:
+            return opened[wanted]
+        known = ", ".join(f"'{path or '(root)'}'" for path in opened) or "none"
+        if name is not None:
+            raise UsageError(f"No console '{name}' is open on device '{device.name}'. Open: {known}. Open it with Open Console.")
+        if len(opened) == 1:
+            return next(iter(opened.values()))
+        hint = "Say which one with console=, or with Switch Console." if opened else "Open one with Open Console."
+        raise UsageError(f"It is not clear which console of device '{device.name}' is meant. Open: {known}. {hint}")
+
+    def found(self, match: ConsoleMatch) -> ConsoleMatch:
+        """Logs where a match was found, and returns it."""
+        since_power = f", {match.since_power_on:.3f} s after power on" if match.since_power_on is not None else ""
+        logger.info(f"{match.console}: '{match.line}'  [{match.elapsed:+.3f} s{since_power}]")
+        return match
+
+    def around(self, console: Console, act: Callable[[], None], wait: Callable[[], ConsoleMatch]) -> ConsoleMatch:
+        """Does something and waits for what comes of it; nothing that is said in between is missed."""
+        console.mark("last act")
+        act()
+        return self.found(wait())

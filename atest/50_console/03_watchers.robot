@@ -1,0 +1,59 @@
+*** Settings ***
+Documentation     What must not appear, whenever it does.
+
+Library           JumpstarterLibrary
+
+Suite Setup       Open The Board
+Suite Teardown    Power Off
+Test Setup        Boot The Board
+
+*** Test Cases ***
+A Hit Stops A Wait At Once
+    Fail On Console Output    Kernel panic    label=panic    scope=Test
+    Call Driver Method    panic    driver=console
+    Run Keyword And Expect Error    DEVICE: Console 'console' of 'mock' said what it must not (panic)*
+    ...    Wait For Line On Console    this never comes    timeout=20s
+
+A Hit Between Keywords Fails The Next One
+    Fail On Console Output    Kernel panic    label=panic    scope=Test
+    Call Driver Method    panic    driver=console
+    Sleep    300ms
+    Run Keyword And Expect Error    DEVICE: Console 'console' of 'mock' said what it must not (panic)*
+    ...    Get Voltage
+
+A Suspended Watcher Says Nothing
+    Fail On Console Output    Kernel panic    label=panic    scope=Test
+    Allow Console Output    panic
+    Call Driver Method    panic    driver=console
+    Wait For Line On Console    Kernel panic
+
+Known Failures
+    ${labels} =    Fail On Known Console Failures    LINUX    scope=Test
+    Should Contain    ${labels}    kernel panic
+    Call Driver Method    panic    driver=console
+    Run Keyword And Expect Error    DEVICE: *must not (kernel *)*
+    ...    Wait For Line On Console    this never comes    timeout=20s
+
+An Unexpected Second Boot
+    Fail On Known Console Failures    SECOND_BOOT    scope=Test
+    Power Cycle    wait=50ms
+    Login To Console    root    board
+    Write Line To Console    reboot
+    Run Keyword And Expect Error    DEVICE: *must not (second boot: Linux)*
+    ...    Wait For Line On Console    this never comes    timeout=20s
+
+An Unknown Label Lists The Known Ones
+    Fail On Console Output    Kernel panic    label=panic    scope=Test
+    Run Keyword And Expect Error    TEST: No watcher has the label 'panik'; there are 'panic'.
+    ...    Allow Console Output    panik
+
+*** Keywords ***
+Open The Board
+    [Documentation]    A session with its console.
+    Open Jumpstarter Session    mock
+    Open Console
+
+Boot The Board
+    [Documentation]    Off and on again, up to the login prompt.
+    Power Cycle    wait=50ms
+    Wait For Prompt On Console    login:    match=CONTAINS

@@ -1,0 +1,40 @@
+"""The benchmarks: `make bench` runs them, and writes docs/benchmarks.md from what they found."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from bench_contest import HERE, Contender
+from helpers.exporters import Exporter, start_our_exporter
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test` does not even start the exporters that the benchmarks need."""
+    return True if config.getoption("benchmark_skip") else None
+
+
+@pytest.fixture(scope="session")
+def upstream_host() -> Iterator[str]:
+    """Upstream's exporter with a MockPower as root device: its socket."""
+    with Exporter([sys.executable, str(HERE / "bench_upstream_exporter.py")]) as exporter:
+        line = exporter.wait_for_output("export JUMPSTARTER_HOST=", 30)
+        yield shlex.split(line.split("JUMPSTARTER_HOST=", 1)[1])[0]
+
+
+@pytest.fixture(scope="session")
+def our_host() -> Iterator[str]:
+    """Our exporter with the same device: its socket."""
+    with start_our_exporter("mock:power", listen=None) as exporter:
+        yield exporter.address
+
+
+@pytest.fixture
+def contender() -> Iterator[Callable[[str, str], Contender]]:
+    """Starts clients, `contender(kind, host)`, which end with the test."""
+    with ExitStack() as stack:
+        yield lambda kind, host: stack.enter_context(Contender(kind, host))
