@@ -6,7 +6,7 @@ import pytest
 from helpers.robot_run import RobotRunner
 
 ATEST = Path(__file__).parents[1] / "atest"
-SUITES = sorted(ATEST.glob("[0-9]*_*/*.robot")) + [ATEST / "demo" / "demo.robot"]
+SUITES = [*sorted(ATEST.glob("[0-9]*_*/*.robot")), ATEST / "demo" / "demo.robot"]
 
 
 @pytest.mark.acceptance

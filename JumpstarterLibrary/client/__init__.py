@@ -5,5 +5,6 @@ from .device import Device, connect
 from .driver import DriverClient
 from .power import PowerClient, PowerReading
 from .serial import SerialClient
+from .uboot import UBootClient
 
-__all__ = ["Device", "DriverClient", "PowerClient", "PowerReading", "Security", "SerialClient", "connect"]
+__all__ = ["Device", "DriverClient", "PowerClient", "PowerReading", "Security", "SerialClient", "UBootClient", "connect"]

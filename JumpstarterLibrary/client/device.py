@@ -116,6 +116,11 @@ class Device:
         for console in self.consoles.values():
             console.switched_on()
 
+    def is_switched_on(self) -> None:
+        """The power is on: consoles that are there only now can be opened."""
+        for console in self.consoles.values():
+            console.is_switched_on()
+
     def close(self) -> None:
         """Ends the session's calls and streams and closes the connection. Closing twice does no harm."""
         if self.connection.closed:

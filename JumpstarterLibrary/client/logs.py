@@ -27,6 +27,8 @@ class LogReader:
     def __init__(self, connection: Connection, paths: dict[str, str]) -> None:
         self.position: int | None = None
         """How many lines of our exporter's log have arrived; None if the exporter does not count."""
+        self._shown = 0
+        """The highest position that is in the journal: a new stream begins with lines that came before."""
         self._connection = connection
         self._paths = paths
         self._rpc: Any = None
@@ -57,7 +59,8 @@ class LogReader:
         for delay in (*RETRY_DELAYS, None):
             if self._read() or delay is None or self._stopped.wait(delay):
                 return
-            self._connection.journal.append(LogGap(reason="the log stream broke off; lines may be missing"))
+            if self.position is None:
+                self._connection.journal.append(LogGap(reason="the log stream broke off; lines may be missing"))
 
     def _read(self) -> bool:
         """Reads until the stream ends; returns whether it is of no use to try again."""
@@ -68,7 +71,7 @@ class LogReader:
                 self._rpc.cancel()
             for key, value in self._rpc.initial_metadata() or ():
                 if key == LOG_POSITION_KEY:
-                    self.position = int(value)
+                    self._begin_at(int(value))
             for line in self._rpc:
                 self._take(line)
         except grpc.RpcError as error:
@@ -79,20 +82,30 @@ class LogReader:
             return True
         return self._stopped.is_set() or connection.loss is not None
 
+    def _begin_at(self, position: int) -> None:
+        if self.position is not None and position > self._shown:
+            lost = position - self._shown
+            self._connection.journal.append(LogGap(reason=f"the log stream broke off, and {lost} lines are missing"))
+        self.position = position
+
     def _take(self, line: Any) -> None:
         connection = self._connection
-        connection.journal.append(
-            LogLine(
-                severity=line.severity or "INFO",
-                source=log_source_name(line.source),
-                message=connection.redact(line.message),
-                driver=self._paths.get(line.uuid, ""),
-            )
-        )
+        position = 0
         if self.position is not None:
             gap = _GAP.match(line.message)
+            position = self.position + (int(gap[1]) if gap else 1)
+        if self.position is None or position > self._shown:
+            connection.journal.append(
+                LogLine(
+                    severity=line.severity or "INFO",
+                    source=log_source_name(line.source),
+                    message=connection.redact(line.message),
+                    driver=self._paths.get(line.uuid, ""),
+                )
+            )
+        if self.position is not None:
             with self._arrived:
-                self.position += int(gap[1]) if gap else 1
+                self.position, self._shown = position, max(position, self._shown)
                 self._arrived.notify_all()
 
 

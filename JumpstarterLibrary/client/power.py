@@ -66,6 +66,7 @@ class PowerClient(DriverClient):
         """Turns the power on."""
         self.device.switching_on()
         self.call("on", timeout=timeout)
+        self.device.is_switched_on()
 
     def off(self, *, timeout: Timeout | None = None) -> None:
         """Turns the power off."""
@@ -95,6 +96,7 @@ class PowerClient(DriverClient):
             self.call("rescue", timeout=timeout)
         except DriverMethodNotFoundError as error:
             raise DriverNotSupportedError(f"{error} This power driver has no rescue mode.") from None
+        self.device.is_switched_on()
 
     def read(self, *, timeout: Timeout | None = None) -> Generator[PowerReading, None, None]:
         """Gives readings as the driver sends them; some drivers end after one, some never. Closing the iterator stops it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import DriverError
 from .driver import DriverClient
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ class SerialClient(DriverClient):
         }
     )
 
-    def open_console(self, options: ConsoleOptions | None = None) -> Console:
-        """Opens the console, or returns it if it is open: each console has one reader, whoever asks.
+    def open_console(self, options: ConsoleOptions | None = None, *, connect_later: bool = False) -> Console:
+        """Opens the console, or returns it if it is open: each console has one reader, whoever asks and by whatever path.
 
         Args:
             options: how to read and write; those of an open console are replaced.
+            connect_later: opens the console also when the driver cannot open its stream now, because the device is off. It
+                connects as soon as the driver can, and is tried often when the device is switched on in this session.
 
         Raises:
             JumpstarterError: the driver cannot open its stream; the message has the reason.
@@ -35,8 +38,9 @@ class SerialClient(DriverClient):
         from .console.files import ConsoleFiles, file_name
 
         device = self.device
-        console = device.consoles.get(self.path)
-        if console is not None and not console.closed:
+        # By the driver's uuid, as a proxy is the same driver at another path, and a second reader would take half of the bytes.
+        console = next((one for one in device.consoles.values() if one.uuid == self.node.uuid and not one.closed), None)
+        if console is not None:
             if options is not None:
                 console.options = options
             return console
@@ -44,7 +48,13 @@ class SerialClient(DriverClient):
         files = (
             ConsoleFiles(folder / f"{file_name(self.path or 'console')}.log", device.connection.redact.known) if folder else None
         )
-        console = Console(self, options, files)
+        try:
+            console = Console(self, options, files, connect_later=connect_later)
+        except DriverError as error:
+            raise type(error)(
+                f"{error} If the console is there only while the device is on: switch it on first, or open the console with "
+                "connect_later=True."
+            ) from None
         device.consoles[self.path] = console
         if device.test:
             console.start_test(device.test)

@@ -14,7 +14,7 @@ from jumpstarter_protocol import router_pb2
 
 from ..errors import CallTimeoutError, InfrastructureError
 from ..wire import frames
-from ..wire.deadline import in_words
+from ..wire.deadline import Deadline, in_words
 from ..wire.protocol import REQUEST_KEY
 from .connection import Connection
 from .failures import Act, Attempt
@@ -85,17 +85,18 @@ class ByteStream:
         """Sends bytes; blocks while the exporter does not take them.
 
         Raises:
-            CallTimeoutError: it took none for `timeout` seconds.
+            CallTimeoutError: it did not take all within `timeout` seconds.
             InfrastructureError: the stream has ended.
         """
+        deadline = Deadline(timeout)
         for part in frames.split(data):
             if self._finished or not self._rpc.is_active():
                 raise InfrastructureError(f"Sending to {self._act} failed: the stream has ended.")
             try:
-                self._outgoing.put(router_pb2.StreamRequest(payload=part), timeout=timeout)
+                self._outgoing.put(router_pb2.StreamRequest(payload=part), timeout=max(deadline.remaining, 0.001))
             except queue.Full:
                 raise CallTimeoutError(
-                    f"Sending to {self._act} stalled: the exporter took nothing for {in_words(timeout)}."
+                    f"Sending to {self._act} stalled: the exporter did not take it within {in_words(timeout)}."
                 ) from None
 
     def finish_sending(self) -> None:

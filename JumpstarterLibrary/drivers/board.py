@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import random
 import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -12,83 +10,14 @@ import anyio
 
 from ..exporter.composite import Composite
 from ..exporter.driver import Driver, export
+from .board_console import BoardConsole, BoardOptions
+from .board_state import BOOT_TIME, LOADS, BoardState
 from .power import Power, PowerReading
 
-SUPPLY = 5.05
-"""Volts of the supply when the current is steady."""
-SAG = 0.20
-"""Volts that the supply sags at the moment of switching on."""
-INRUSH = 2.4
-"""Amperes at the moment of switching on, while capacitors are charged."""
-INRUSH_TIME = 0.06
-"""Seconds in which sag and inrush fall to about a third."""
-BOOT_TIME = 2.0
-"""Seconds that booting takes."""
-VOLTAGE_NOISE = 0.01
-CURRENT_NOISE = 0.008
-LOADS = {"boot": 0.62, "idle": 0.31, "rescue": 0.44, "busy": 0.93}
-"""Amperes that the board draws, by what runs on it."""
+__all__ = ["BOOT_TIME", "LOADS", "BoardPower", "BoardState", "MockBoard"]
+
 READING_INTERVAL = 0.05
 """Seconds between two readings."""
-
-
-class BoardState:
-    """What the parts of the board share: whether it is on, since when, and what runs.
-
-    The same seed, clock and order of calls give the same readings.
-
-    Args:
-        seed: what the noise begins with.
-        clock: a monotonic clock in seconds.
-    """
-
-    def __init__(self, *, seed: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - noise that can be repeated, no secret
-        self._clock = clock
-        self._on_since: float | None = None
-        self._booted = "idle"
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the board has power."""
-        return self._on_since is not None
-
-    @property
-    def running(self) -> str:
-        """What runs: `off`, `boot`, or the name of a load."""
-        if self._on_since is None:
-            return "off"
-        return "boot" if self._clock() - self._on_since < BOOT_TIME else self._booted
-
-    def switch_on(self, load: str = "idle") -> None:
-        """Switches the board on; after booting it draws this load. Does nothing if it is on already."""
-        if self._on_since is None:
-            self._on_since = self._clock()
-            self.run(load)
-
-    def switch_off(self) -> None:
-        """Switches the board off."""
-        self._on_since = None
-
-    def run(self, load: str) -> None:
-        """Sets what runs once the board has booted.
-
-        Raises:
-            ValueError: there is no such load.
-        """
-        if load not in LOADS:
-            raise ValueError(f"there is no load '{load}'; there are {', '.join(LOADS)}")
-        self._booted = load
-
-    def measure(self) -> PowerReading:
-        """Measures voltage and current: exactly zero when off, else with noise."""
-        if self._on_since is None:
-            return PowerReading(voltage=0.0, current=0.0)
-        inrush = math.exp(-max(0.0, self._clock() - self._on_since) / INRUSH_TIME)
-        load = LOADS[self.running]
-        voltage = SUPPLY - SAG * inrush + self._random.uniform(-VOLTAGE_NOISE, VOLTAGE_NOISE)
-        current = load + (INRUSH - load) * inrush + self._random.uniform(-CURRENT_NOISE, CURRENT_NOISE)
-        return PowerReading(voltage=round(voltage, 4), current=round(current, 4))
 
 
 class BoardPower(Power):
@@ -131,11 +60,11 @@ class BoardPower(Power):
             yield self._state.measure()
             await anyio.sleep(self._interval)
 
-    def reset(self) -> None:
+    async def reset(self) -> None:
         """Switches the board off: a session begins with a board at rest."""
         self._state.switch_off()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Switches the board off."""
         self._state.switch_off()
 
@@ -145,17 +74,35 @@ class MockBoard(Composite):
 
     Args:
         seed: what the noise of its readings begins with.
-        clock: a monotonic clock in seconds.
+        clock: a monotonic clock in seconds, for its readings.
+        boot_time: seconds from power on to the login prompt; 0 boots at once.
+        autoboot: seconds of these in which a key stops the boot loader; a third unless given.
+        user: who can log in.
+        password: with which password.
+        kernel_noise_every: seconds between two lines that the kernel prints by itself, on average; 0 prints none.
         **driver: what every driver takes; `children` join those of the board.
     """
 
-    def __init__(self, *, seed: int = 1, clock: Callable[[], float] = time.monotonic, **driver: Any) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        boot_time: float = BOOT_TIME,
+        autoboot: float | None = None,
+        user: str = "root",
+        password: str = "sesame",
+        kernel_noise_every: float = 0.0,
+        **driver: Any,
+    ) -> None:
         super().__init__(**{"description": "A simulated board", **driver})
-        self.state = BoardState(seed=seed, clock=clock)
-        self.children = self._parts() | self.children
+        self.state = BoardState(seed=seed, clock=clock, boot_time=boot_time)
+        options = BoardOptions(boot_time, autoboot, user, password, kernel_noise_every, seed)
+        self.children = self._parts(options) | self.children
 
-    def _parts(self) -> dict[str, Driver]:
-        # Console, storage, network and video have their place here, each with the same state.
+    def _parts(self, options: BoardOptions) -> dict[str, Driver]:
+        # Storage, network and video have their place here, each with the same state.
         return {
             "power": BoardPower(state=self.state, description="The board's power supply"),
+            "console": BoardConsole(state=self.state, options=options, description="The board's serial console"),
         }

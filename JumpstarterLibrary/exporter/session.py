@@ -118,7 +118,8 @@ class Session:
                 handler = HubHandler(self.log, LogSource.DRIVER, driver.uuid)
                 driver.logger.addHandler(handler)
                 stack.callback(driver.logger.removeHandler, handler)
-            stack.callback(self._run_hooks, "close", list(reversed(self._drivers.values())))
+            closing = functools.partial(self._run_hooks, "close", list(reversed(self._drivers.values())))
+            stack.enter_context(event_loop.closed_at_exit(closing))
             self._reset_on_entering()
             self._stack = stack.pop_all()
         return self
@@ -178,11 +179,13 @@ class Session:
         if not self.rows:
             raise UsageError("Enter the Session first: with Session(root_device=…) as session, session.serve_unix(): …")
         server, port = event_loop.run(self._start, target, tls, passphrase)
-        try:
-            yield port
-        finally:
+
+        def stop() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is already closed, and the server with it
                 event_loop.run(server.stop, STOP_GRACE)
+
+        with event_loop.closed_at_exit(stop):
+            yield port
 
     async def _start(self, target: str, tls: ServerTls | None, passphrase: str | None) -> tuple[Any, int]:
         _keep_grpc_running()

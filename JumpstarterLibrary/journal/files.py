@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from .events import Event
 
 GATHERING = 0.05
 """Seconds in which events gather before they are written. Written one by one, each would wake the writer's thread, which then
-holds up the keyword that made it."""
+holds up the keyword that made it. A process that is killed outright loses them."""
 FLUSH_BUDGET = 2.0
 """Seconds that closing waits for what is still to be written."""
 
@@ -27,10 +27,10 @@ class JsonLinesFile:
     def __init__(self, path: Path, redact: Callable[[str], str] = str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         """What went wrong when writing, if anything did."""
         self._redact = redact
-        self._file: TextIO | None = path.open("a", encoding="utf-8")
+        self._file: TextIO | None = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._written = threading.Event()
         self._writer = _writer()
 
@@ -54,7 +54,7 @@ class JsonLinesFile:
                 file.close()
             else:
                 self._file.write(as_json(event, self._redact) + "\n")
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - one bad event must not end the thread that writes all files
             self.error = error
         finally:
             if event is None:
@@ -73,7 +73,8 @@ def as_json(event: Event, redact: Callable[[str], str] = str) -> str:
     """Returns an event as one line of JSON, `kind` and times first, secrets masked."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(event.wall)) + f".{int(event.wall % 1 * 1e6):06d}Z"
     values: dict[str, object] = {"kind": event.kind, "time": stamp, "monotonic": round(event.monotonic, 6)}
-    for name in _own_fields(type(event)):
+    kind: Any = type(event)  # mypy takes the class for unhashable, because its objects are
+    for name in _own_fields(kind):
         value = getattr(event, name)
         values[name] = redact(value) if isinstance(value, str) else value
     return _ENCODER.encode(values)

@@ -29,6 +29,7 @@ class ConsoleKeywords(ConsoleGroup):
         settle: timedelta | None = None,
         char_delay: timedelta | None = None,
         expect_echo: bool | None = None,
+        connect_later: bool = False,
     ) -> str:
         """Opens a console and makes it the current one. From now on everything that the device says is kept.
 
@@ -43,6 +44,8 @@ class ConsoleKeywords(ConsoleGroup):
             settle: How long the console must be quiet before a line without end counts; 100 ms unless given.
             char_delay: Pause between characters that are sent, for slow boot loaders.
             expect_echo: Whether every line that is sent has to come back.
+            connect_later: Opens the console also when the driver cannot open its stream yet, because the console is there only
+                while the device is on. It connects when the device is switched on; failures of waits say if it did not.
 
         Returns:
             The console's name, the path of its driver, for `console=`.
@@ -60,12 +63,12 @@ class ConsoleKeywords(ConsoleGroup):
         ```
         """
         client = self.device.driver_of(SerialClient, driver)
-        console = client.open_console()
+        console = client.open_console(connect_later=connect_later)
         changes = _changes(newline, prompt, settle, char_delay, expect_echo)
         if changes:
             console.configure(**changes)
-        self.session.console = client.path
-        return client.path
+        self.session.console = console.path
+        return console.path
 
     @keyword(tags=[Tag.CONSOLE])
     def close_console(self, console: str | None = None) -> None:

@@ -25,6 +25,10 @@ class ConsoleGroup(KeywordGroup):
         wanted = name if name is not None else self.session.console
         if wanted is not None and wanted in opened:
             return opened[wanted]
+        for node in device.tree.walk() if name is not None else ():
+            for console in opened.values():
+                if node.path == name and node.uuid == console.uuid:  # a proxy: the same driver at another path
+                    return console
         known = ", ".join(f"'{path or '(root)'}'" for path in opened) or "none"
         if name is not None:
             raise UsageError(f"No console '{name}' is open on device '{device.name}'. Open: {known}. Open it with Open Console.")

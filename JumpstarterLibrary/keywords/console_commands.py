@@ -204,7 +204,7 @@ class ConsoleCommandKeywords(ConsoleGroup):
             Open Jumpstarter Session    mock
             Open Console
             Power On
-            Login To Console    root    board
+            Login To Console    root    sesame
         ```
         """
         self.console(console).login(
@@ -249,7 +249,7 @@ class ConsoleCommandKeywords(ConsoleGroup):
             Open Jumpstarter Session    mock
             Open Console
             Power On
-            Login To Console    root    board
+            Login To Console    root    sesame
             ${result} =    Execute Console Command    uname    expected_rc=0
             Should Be Equal    ${result.stdout}    Linux
         ```

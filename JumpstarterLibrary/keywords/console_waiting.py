@@ -49,7 +49,7 @@ class ConsoleWaitingKeywords(ConsoleGroup):
             Open Jumpstarter Session    mock
             Open Console
             Power On
-            ${found} =    Wait For Line On Console    Linux version (?<version>\\S+)    match=REGEX
+            ${found} =    Wait For Line On Console    Linux version (?<version>\\\\S+)    match=REGEX
             Log    The kernel is ${found.version}
         ```
         """

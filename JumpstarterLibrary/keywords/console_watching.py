@@ -79,8 +79,11 @@ class ConsoleWatchingKeywords(ConsoleGroup):
         """
         chosen = failures or tuple(one for one in FailureSet if one is not FailureSet.SECOND_BOOT)
         watchers = [watcher for one in chosen for watcher in watchers_for(one, scope.value)]
+        opened = self.console(console)
         for watcher in watchers:
-            self.console(console).watchers.add(watcher)
+            # A first boot may be over already: then the next one is not the first.
+            lines = opened.text("power on").split("\n") if watcher.tolerated else []
+            opened.watchers.add(watcher, seen=sum(1 for line in lines if watcher.pattern.find(line)))
         return [watcher.label for watcher in watchers]
 
     @keyword(tags=[Tag.CONSOLE])

@@ -10,6 +10,7 @@ from robot.api.types import Secret
 from robot.utils import DotDict
 
 from ..client.channel import Security
+from ..client.serial import SerialClient
 from ..report.output import journal_folder
 from ..sessions import DeviceSession, session_timeout
 from .base import KeywordGroup, Tag, keyword
@@ -28,6 +29,7 @@ class SessionKeywords(KeywordGroup):
         passphrase: str | Secret | None = None,
         security: Security = Security.AUTO,
         ca: Path | None = None,
+        consoles: str | list[str] | None = None,
     ) -> str:
         """Opens a device and makes it the current one.
 
@@ -41,6 +43,7 @@ class SessionKeywords(KeywordGroup):
             passphrase: What the exporter asks for; `JMP_GRPC_PASSPHRASE` unless given. Never logged.
             security: Protection of TCP traffic. `AUTO` is plaintext to this machine, and TLS elsewhere.
             ca: PEM file with the only certificate authorities to trust.
+            consoles: Consoles to open at once, as by [Open Console]: a path, several joined by commas, or a list.
 
         Returns:
             The alias.
@@ -66,6 +69,7 @@ class SessionKeywords(KeywordGroup):
             journal_folder=journal_folder(),
         )
         session.device.default_driver = self.library.default_driver
+        self._open_consoles(session, consoles)
         logger.info(
             f"Device session '{session.alias}': {session.place.target} ({session.place.origin}), "
             f"{sum(1 for _ in session.device.tree.walk())} drivers."
@@ -168,6 +172,17 @@ class SessionKeywords(KeywordGroup):
         ```
         """
         return [self._described(session) for session in self.library.sessions]
+
+    def _open_consoles(self, session: DeviceSession, consoles: str | list[str] | None) -> None:
+        paths = consoles.split(",") if isinstance(consoles, str) else consoles or []
+        try:
+            for path in paths:
+                client = session.device.driver_of(SerialClient, path.strip())
+                client.open_console()
+                session.console = session.console or client.path
+        except BaseException:
+            self.library.sessions.close(session.alias)
+            raise
 
     def _described(self, session: DeviceSession) -> DotDict:
         return DotDict(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from robot.api import logger
+from robot.api.types import Secret
 
 from ..client.console import CommandResult
-from ..client.console.uboot import PROMPT, UBoot
+from ..client.console.uboot import PROMPT, STOP_KEY, UBoot, quotings
 from ..client.power import PowerClient
+from ..client.uboot import u_boot_of
 from ..errors import ConsoleError
 from .base import Tag, keyword
 from .console_base import ConsoleGroup
@@ -22,22 +24,32 @@ class UBootKeywords(ConsoleGroup):
         self,
         *,
         wait: timedelta = timedelta(seconds=2),
-        prompt: str = PROMPT,
+        key: str = STOP_KEY,
+        prompt: str | None = None,
         timeout: timedelta | None = None,
         driver: str | None = None,
         console: str | None = None,
     ) -> None:
         """Turns the device off and on again, and stops it at U-Boot's prompt.
 
+        The key that stops autoboot is sent from power on until the prompt is there. At the end U-Boot stands at a fresh prompt.
+
+        If the driver has its console only while the device is on, as virtual machines and consoles on the board have it, open the
+        console with `connect_later=True`. What the device says before the driver has its console is lost: upstream's QEMU driver
+        loses the begin of U-Boot's banner.
+
         Args:
             wait: How long the device is off.
-            prompt: Regular expression for U-Boot's prompt.
-            timeout: How long it may take until the prompt is there; the library's timeout unless given.
-            driver: Path of the power driver; see [Choosing a driver].
+            key: What is sent ten times a second to stop autoboot, ESC unless given. Some boards want `${SPACE}`, `\\x03` or a
+                word.
+            prompt: Regular expression for U-Boot's prompt. Unless given, the U-Boot driver of this console is asked, if there
+                is one; else it is `=> `.
+            timeout: How long it may take beside the wait; the library's timeout unless given.
+            driver: Path of the power driver; unless given that of the U-Boot driver, or see [Choosing a driver].
             console: Which console; the current one unless given.
 
         Raises:
-            DEVICE: the prompt did not come.
+            DEVICE: the prompt did not come. The failure shows what the device said last.
 
         ```robotframework
         *** Test Cases ***
@@ -48,9 +60,12 @@ class UBootKeywords(ConsoleGroup):
             Leave U-Boot
         ```
         """
-        power = self.driver(PowerClient, driver)
-        limit = (timeout or self.library.settings.timeout) + wait
-        UBoot(self.console(console), prompt).boot(lambda: power.cycle(wait), timeout=limit)
+        opened = self.console(console)
+        u_boot = u_boot_of(self.device, opened.path)
+        power = (u_boot.power if u_boot and driver is None else None) or self.driver(PowerClient, driver)
+        limit = timeout or self.library.settings.timeout
+        took = self._u_boot(console, prompt).boot(lambda: power.cycle(wait, timeout=limit), key=key, timeout=limit + wait)
+        logger.info(f"U-Boot's prompt on console '{opened.name}' {took:.1f} s after power on")
 
     @keyword("Execute U-Boot Command", tags=[Tag.CONSOLE, Tag.U_BOOT])
     def execute_u_boot_command(
@@ -58,24 +73,27 @@ class UBootKeywords(ConsoleGroup):
         command: str,
         *,
         expected_rc: int | None = 0,
-        prompt: str = PROMPT,
+        prompt: str | None = None,
         timeout: timedelta | None = None,
         console: str | None = None,
     ) -> CommandResult:
         """Runs a command at U-Boot's prompt and waits for its end.
 
+        It is sent off only when U-Boot has echoed all of it. If it does not end in time, it is interrupted. For commands after
+        which there is no prompt, such as `reset`, use [Write Line To Console And Wait] or [Leave U-Boot].
+
         Args:
             command: One line.
             expected_rc: Fails if the exit status is another one; `${None}` does not check it.
-            prompt: Regular expression for U-Boot's prompt.
+            prompt: As for [Boot To U-Boot].
             timeout: How long it may run; the library's timeout unless given.
             console: Which console; the current one unless given.
 
         Returns:
-            The result, with the attributes `stdout`, `rc` and `duration`; as text it is `stdout`.
+            The result, with the attributes `stdout`, `rc` and `duration` in seconds; as text it is `stdout`.
 
         Raises:
-            DEVICE: it did not end in time, or its exit status is not the expected one.
+            DEVICE: U-Boot is not at its prompt, the command did not end in time, or its exit status is not the expected one.
 
         ```robotframework
         *** Test Cases ***
@@ -88,7 +106,7 @@ class UBootKeywords(ConsoleGroup):
         ```
         """
         opened = self.console(console)
-        result = UBoot(opened, prompt).execute(command, timeout=timeout)
+        result = self._u_boot(console, prompt).execute(command, timeout=timeout)
         logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{result.stdout}")
         if expected_rc is not None and result.rc != expected_rc:
             raise ConsoleError(
@@ -99,13 +117,13 @@ class UBootKeywords(ConsoleGroup):
 
     @keyword("Get U-Boot Variable", tags=[Tag.CONSOLE, Tag.U_BOOT, Tag.GETTER])
     def get_u_boot_variable(
-        self, name: str, *, prompt: str = PROMPT, timeout: timedelta | None = None, console: str | None = None
+        self, name: str, *, prompt: str | None = None, timeout: timedelta | None = None, console: str | None = None
     ) -> str:
         """Returns a variable of U-Boot's environment.
 
         Args:
             name: Its name.
-            prompt: Regular expression for U-Boot's prompt.
+            prompt: As for [Boot To U-Boot].
             timeout: How long it may take; the library's timeout unless given.
             console: Which console; the current one unless given.
 
@@ -113,7 +131,7 @@ class UBootKeywords(ConsoleGroup):
             Its value.
 
         Raises:
-            DEVICE: it is not defined.
+            DEVICE: it is not defined, or U-Boot is not at its prompt.
 
         ```robotframework
         *** Test Cases ***
@@ -126,29 +144,38 @@ class UBootKeywords(ConsoleGroup):
             Should Be Equal    ${value}    hello board
         ```
         """
-        return UBoot(self.console(console), prompt).get(name, timeout=timeout)
+        opened = self.console(console)
+        value = self._u_boot(console, prompt).get(name, timeout=timeout)
+        if value is None:
+            raise ConsoleError(f"U-Boot on console '{opened.name}' of '{opened.device.name}' has no variable '{name}'.")
+        logger.info(f"{name}={value}")
+        return value
 
     @keyword("Set U-Boot Variable", tags=[Tag.CONSOLE, Tag.U_BOOT])
     def set_u_boot_variable(
         self,
         name: str,
-        value: str,
+        value: str | Secret | None,
         *,
-        prompt: str = PROMPT,
+        prompt: str | None = None,
         timeout: timedelta | None = None,
         console: str | None = None,
-    ) -> None:
-        """Sets a variable of U-Boot's environment for this boot, and checks that it took. An empty value deletes it.
+    ) -> str | None:
+        """Sets a variable of U-Boot's environment for this boot, and checks that it took.
 
         Args:
             name: Its name.
-            value: Its value.
-            prompt: Regular expression for U-Boot's prompt.
+            value: Its value, taken as it is: blanks, quotes, `$`, `;` and backslashes mean nothing. `${None}` or nothing deletes
+                it.
+            prompt: As for [Boot To U-Boot].
             timeout: How long it may take; the library's timeout unless given.
             console: Which console; the current one unless given.
 
+        Returns:
+            The value before, to set it back; `${None}` if it was not defined.
+
         Raises:
-            DEVICE: it did not take.
+            DEVICE: it did not take, or U-Boot is not at its prompt.
 
         ```robotframework
         *** Test Cases ***
@@ -156,18 +183,37 @@ class UBootKeywords(ConsoleGroup):
             Open Jumpstarter Session    mock
             Open Console
             Boot To U-Boot    wait=100ms
-            Set U-Boot Variable    bootdelay    5
+            ${before} =    Set U-Boot Variable    bootdelay    5
+            Set U-Boot Variable    bootdelay    ${before}
         ```
         """
-        UBoot(self.console(console), prompt).set(name, value, timeout=timeout)
+        text = self.reveal(value) if isinstance(value, Secret) else value
+        if isinstance(value, Secret):
+            for quoted in quotings(value.value):  # as the console shows it
+                self.library.sessions.redact.add(quoted[1:-1])
+        before = self._u_boot(console, prompt).set(name, text, timeout=timeout)
+        logger.info(f"{name}={text or ''}, before {'not defined' if before is None else before}")
+        return before
 
     @keyword("Leave U-Boot", tags=[Tag.CONSOLE, Tag.U_BOOT])
-    def leave_u_boot(self, command: str = "boot", *, console: str | None = None) -> None:
+    def leave_u_boot(
+        self,
+        command: str = "boot",
+        *,
+        prompt: str | None = None,
+        timeout: timedelta | None = None,
+        console: str | None = None,
+    ) -> None:
         """Leaves U-Boot, and does not wait for what comes of it.
 
         Args:
             command: The command that leaves it.
+            prompt: As for [Boot To U-Boot].
+            timeout: How long U-Boot may take to accept the command; the library's timeout unless given.
             console: Which console; the current one unless given.
+
+        Raises:
+            DEVICE: U-Boot is not at its prompt.
 
         ```robotframework
         *** Test Cases ***
@@ -179,4 +225,10 @@ class UBootKeywords(ConsoleGroup):
             Wait For Line On Console    Linux version
         ```
         """
-        UBoot(self.console(console)).leave(command)
+        self._u_boot(console, prompt).leave(command, timeout=timeout)
+
+    def _u_boot(self, console: str | None, prompt: str | None) -> UBoot:
+        opened = self.console(console)
+        if prompt is None and (driver := u_boot_of(self.device, opened.path)):
+            prompt = driver.prompt
+        return UBoot(opened, prompt or PROMPT)

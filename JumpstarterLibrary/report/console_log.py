@@ -27,7 +27,7 @@ def write_new_output(session: DeviceSession, redact: Callable[[str], str]) -> No
 def console_block(console: Console, begin: int, end: int, redact: Callable[[str], str]) -> str:
     """Returns a part of a console's output as a folded block: its size, its last line, and inside its text."""
     first = max(begin, end - MOST_CHARACTERS, console.transcript.start)
-    text = redact(console.transcript.text(first)[: max(0, end - first)])
+    text = redact(console.transcript.between(first, end))
     lines = text.rstrip("\n").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "")[:120]
     cut = ""

@@ -7,9 +7,10 @@ loop, in a daemon thread, started on first use and closed by `close()`, at the l
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import anyio
@@ -100,8 +101,27 @@ def close() -> None:
         thread.close()
 
 
+_last_acts: dict[object, Callable[[], object]] = {}
+
+
+@contextlib.contextmanager
+def closed_at_exit(act: Callable[[], object]) -> Iterator[None]:
+    """Runs an act at the end of the block, or when the interpreter ends inside it, which is before the loop goes."""
+    key = object()
+    _last_acts[key] = act
+    try:
+        yield
+    finally:
+        if _last_acts.pop(key, None) is not None:
+            act()
+
+
 @atexit.register
 def _end() -> None:
     global _ended  # noqa: PLW0603 - belongs to the one loop
+    for key, act in reversed(list(_last_acts.items())):
+        _last_acts.pop(key, None)
+        with contextlib.suppress(Exception):  # nobody is left to be told
+            act()
     _ended = True  # what is collected later may want to stop its server, which has gone with the loop
     close()

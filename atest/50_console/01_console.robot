@@ -30,7 +30,7 @@ Lines In Order
 The First Of Several
     Power Cycle    wait=50ms
     ${found} =    Wait For Lines On Console    Kernel panic    login:    mode=ANY
-    Should Be Equal    ${found}[0].label    login:
+    Should Be Equal    ${found[0].label}    login:
 
 Marks
     Power Cycle    wait=50ms

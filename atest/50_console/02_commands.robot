@@ -42,13 +42,13 @@ After A Timeout The Shell Answers Again
     Should Be Equal    ${result.stdout}    still here
 
 Logging In Twice Does No Harm
-    Login To Console    root    board
+    Login To Console    root    sesame
 
 A Wrong Password Is Refused
     Execute Logout
     Run Keyword And Expect Error    DEVICE: Login on console 'console' of 'mock' as 'root' was refused*
     ...    Login To Console    root    wrong
-    Login To Console    root    board
+    Login To Console    root    sesame
 
 *** Keywords ***
 Open And Boot The Board
@@ -56,7 +56,7 @@ Open And Boot The Board
     Open Jumpstarter Session    mock
     Open Console
     Power On
-    Login To Console    root    board
+    Login To Console    root    sesame
 
 Execute Logout
     [Documentation]    Leaves the shell.

@@ -4,14 +4,15 @@ Documentation     What the library does, on the simulated board: no hardware, no
 
 Library           JumpstarterLibrary
 
-Suite Setup       Open Jumpstarter Session    mock    alias=board
+Suite Setup       Open The Board
 Suite Teardown    Power Off
 
 *** Test Cases ***
-The Board Has A Power Driver
+The Board Has A Power Driver And A Console
     [Documentation]    The driver tree is drawn as a table here.
     Get Driver Tree
     Driver Should Exist    power
+    Driver Should Exist    console
 
 The Board Powers Up
     [Documentation]    Inrush first, then about 5 V and the load of what runs.
@@ -20,11 +21,30 @@ The Board Powers Up
     Get Power Readings    count=5
     Get Current    validate    0 < value < 3
 
+The Board Boots
+    [Documentation]    What the board said is one folded block under each keyword.
+    ${kernel} =    Wait For Line On Console    Linux version (?<version>\\S+)    match=REGEX    since=power on
+    Log    Linux ${kernel.version} came ${kernel.since_power_on} s after power on.
+    Login To Console    root    sesame
+
+Commands Have An Exit Status
+    ${result} =    Execute Console Command    uname    expected_rc=0
+    Should Be Equal    ${result.stdout}    Linux
+    ${result} =    Execute Console Command    false
+    Should Be Equal As Integers    ${result.rc}    1
+
 The Board Survives A Power Cycle
-    Power Cycle    wait=500ms
+    Power Cycle And Wait For Line On Console    Welcome to SimBoard    wait=500ms
     Get Voltage    >    4.5
 
 Off Means Off
     Power Off
     Get Voltage    ==    0
-    Get Current    ==    0
+    Console Should Be Idle    during=300ms
+
+*** Keywords ***
+Open The Board
+    [Documentation]    A session with the board's console, watched for what must not appear.
+    Open Jumpstarter Session    mock    alias=board
+    Open Console
+    Fail On Known Console Failures    LINUX    WATCHDOG

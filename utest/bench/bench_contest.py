@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import shlex
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from helpers.exporters import Exporter, start_our_exporter
 from helpers.processes import clean_environment
 
 HERE = Path(__file__).parent
@@ -22,6 +25,18 @@ WARM_UP = 5
 """Of each turn the first calls are not counted: the process has just slept while others had the processor."""
 
 Turn = Callable[[], float]
+
+
+@contextlib.contextmanager
+def serve(exporter: str) -> Iterator[str]:
+    """Runs an exporter with a MockPower as root device, `our` or `upstream's`; gives its socket."""
+    if exporter == "our":
+        with start_our_exporter("mock:power", listen=None) as ours:
+            yield ours.address
+        return
+    with Exporter([sys.executable, str(HERE / "bench_upstream_exporter.py")]) as upstreams:
+        line = upstreams.wait_for_output("export JUMPSTARTER_HOST=", 30)
+        yield shlex.split(line.split("JUMPSTARTER_HOST=", 1)[1])[0]
 
 
 class Contender:

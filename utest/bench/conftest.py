@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from bench_contest import HERE, Contender
-from helpers.exporters import Exporter, start_our_exporter
+from bench_contest import Contender, serve
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -21,16 +18,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.fixture(scope="session")
 def upstream_host() -> Iterator[str]:
     """Upstream's exporter with a MockPower as root device: its socket."""
-    with Exporter([sys.executable, str(HERE / "bench_upstream_exporter.py")]) as exporter:
-        line = exporter.wait_for_output("export JUMPSTARTER_HOST=", 30)
-        yield shlex.split(line.split("JUMPSTARTER_HOST=", 1)[1])[0]
+    with serve("upstream's") as host:
+        yield host
 
 
 @pytest.fixture(scope="session")
 def our_host() -> Iterator[str]:
     """Our exporter with the same device: its socket."""
-    with start_our_exporter("mock:power", listen=None) as exporter:
-        yield exporter.address
+    with serve("our") as host:
+        yield host
 
 
 @pytest.fixture

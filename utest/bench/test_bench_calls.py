@@ -12,7 +12,13 @@ def test_call_to_upstreams_exporter(benchmark, contender, upstream_host):
     contest = Contest().play(benchmark, turns, ROUNDS)
 
     detail = contest.summary()
-    row(benchmark, "call, upstream's exporter: ours / upstream's client", contest.ratios("ours", "upstream"), bar=0.8, detail=detail)
+    row(
+        benchmark,
+        "call, upstream's exporter: ours / upstream's client",
+        contest.ratios("ours", "upstream"),
+        bar=0.8,
+        detail=detail,
+    )
     row(benchmark, "call, upstream's exporter: ours / raw gRPC", contest.ratios("ours", "raw"), bar=1.15, detail=detail)
 
 

@@ -20,7 +20,28 @@ class EmptyKeyword:
     def power_on(self):
         pass
 """,
-    # As thin as can be: what somebody would write who has upstream's client and an afternoon.
+    # As thin as can be: nothing but the call, nothing in the log.
+    "ThinRaw": """\
+import os
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from jumpstarter_protocol import jumpstarter_pb2, jumpstarter_pb2_grpc
+
+class ThinRaw:
+    ROBOT_LIBRARY_SCOPE = "GLOBAL"
+
+    def open_session(self):
+        self._channel = grpc.insecure_channel(f"unix:{os.environ['JUMPSTARTER_HOST']}")
+        self._stub = jumpstarter_pb2_grpc.ExporterServiceStub(self._channel)
+        self._uuid = self._stub.GetReport(Empty(), timeout=30).reports[0].uuid
+
+    def power_on(self):
+        self._stub.DriverCall(jumpstarter_pb2.DriverCallRequest(uuid=self._uuid, method="on"), timeout=30)
+
+    def close_session(self):
+        self._channel.close()
+""",
+    # What somebody would write who has upstream's client and an afternoon.
     "ThinUpstream": """\
 from jumpstarter.utils.env import env
 
@@ -70,6 +91,7 @@ def suites(folder: Path, host: str) -> dict[str, Turn]:
     return {
         "ours": Suite(folder / "ours", "JumpstarterLibrary", host, "Open Jumpstarter Session"),
         "thin library over upstream's client": Suite(folder / "thin", "ThinUpstream", host, "Open Session", "Close Session"),
+        "thin library over raw gRPC": Suite(folder / "raw", "ThinRaw", host, "Open Session", "Close Session"),
         "empty keywords": Suite(folder / "empty", "EmptyKeyword", host),
     }
 
@@ -84,5 +106,5 @@ def test_power_on(benchmark, contender, upstream_host, our_host, tmp_path, expor
 
     text = f"1,000 `Power On`, {exporter} exporter: ours / (1,000 empty keywords + 1,000 raw calls)"
     row(benchmark, text, contest.ratios("ours", "empty keywords", "raw calls"), bar=1.2, detail=contest.summary("ms"))
-    text = f"1,000 `Power On`, {exporter} exporter: ours / a thin Robot library over upstream's client"
-    row(benchmark, text, contest.ratios("ours", "thin library over upstream's client"), bar=None)
+    for other in ("thin library over upstream's client", "thin library over raw gRPC"):
+        row(benchmark, f"1,000 `Power On`, {exporter} exporter: ours / {other}", contest.ratios("ours", other), bar=None)

@@ -164,7 +164,7 @@ class TestTree:
                 extra: {type: JumpstarterLibrary.drivers.MockPower}
             """
         ).root.children["dut"]
-        assert list(board.children) == ["power", "extra"]
+        assert list(board.children) == ["power", "console", "extra"]
 
     def test_what_every_driver_takes_can_stand_in_config(self):
         driver = export(

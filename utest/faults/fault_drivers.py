@@ -117,9 +117,7 @@ class SlowReset(Recorder):
 
 def configuration(drivers: dict[str, str], file: Path) -> str:
     """An exporter configuration of these classes, all of which write into one file."""
-    entries = "".join(
-        f"  {name}: {{type: fault_drivers.{kind}, config: {{file: '{file}'}}}}\n" for name, kind in drivers.items()
-    )
+    entries = "".join(f"  {name}: {{type: fault_drivers.{kind}, config: {{file: '{file}'}}}}\n" for name, kind in drivers.items())
     return (
         "apiVersion: jumpstarter.dev/v1alpha1\nkind: ExporterConfig\nmetadata: {namespace: default, name: faults}\n"
         f"export:\n{entries}"

@@ -15,9 +15,7 @@ DRIVERS = {"trouble": "Trouble", "power": "RecordingPower"}
 
 
 @contextmanager
-def serve_drivers(
-    file: Path, *, listen: str | None = "127.0.0.1:0", passphrase: str | None = None
-) -> Iterator[Exporter]:
+def serve_drivers(file: Path, *, listen: str | None = "127.0.0.1:0", passphrase: str | None = None) -> Iterator[Exporter]:
     """Runs our exporter with these drivers, which write into the file."""
     env = {**WITH_DRIVERS, "JMP_GRPC_PASSPHRASE": passphrase}
     with start_our_exporter(configuration(DRIVERS, file), listen=listen, env=env) as exporter:

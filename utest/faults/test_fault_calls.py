@@ -6,7 +6,6 @@ import pytest
 
 from JumpstarterLibrary.client import Device
 from JumpstarterLibrary.errors import (
-    ConfigurationError,
     DriverError,
     DriverInvalidArgumentError,
     DriverMethodNotFoundError,
@@ -15,7 +14,6 @@ from JumpstarterLibrary.errors import (
     DriverTimeoutError,
     ExporterNotReadyError,
     FailureClass,
-    JumpstarterError,
     UnknownAliasError,
     ValueNotSendableError,
     WrongArgumentsError,
@@ -103,6 +101,13 @@ def test_a_wrong_number_of_arguments_is_the_tests_failure(device: Device, argume
     assert device.trouble.call("echo", 1) == 1
 
 
+def test_a_driver_that_calls_wrongly_itself_is_the_devices_failure(device: Device) -> None:
+    with pytest.raises(DriverError, match="missing 1 required") as raised:
+        device.trouble.call("fail", "TypeError", "Relay.connect() missing 1 required positional argument: 'port'")
+
+    assert raised.value.failure_class is FailureClass.DEVICE
+
+
 def test_an_unknown_alias_lists_the_known_ones() -> None:
     sessions = Sessions()
     sessions.open("mock:power", alias="left")
@@ -188,5 +193,3 @@ def test_opening_waits_for_the_status() -> None:
         with connect(path, timeout=10) as device:
             device.on()
         later.join()
-
-

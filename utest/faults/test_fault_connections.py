@@ -97,7 +97,7 @@ def test_an_address_that_swallows_packets_is_given_up_in_time() -> None:
         full.listen(0)
         for _ in range(4):  # Linux drops what comes to a listener whose queue is full
             client = stack.enter_context(socket.socket())
-            client.setblocking(False)
+            client.settimeout(0)
             client.connect_ex(full.getsockname())
         name = f"127.0.0.1:{full.getsockname()[1]}"
 

@@ -23,7 +23,7 @@ SLACK = 1.0
 
 @dataclass(frozen=True)
 class Act:
-    """Something that waits long: the keyword with its arguments, what the driver writes when it begins and when it is cancelled."""
+    """Something that waits long: the keyword, its arguments, and what the driver writes when it begins and is cancelled."""
 
     keyword: str
     arguments: str
@@ -120,9 +120,7 @@ def check_run(run: RobotRun) -> None:
 @pytest.mark.parametrize("bench", PLACES, indirect=True)
 @pytest.mark.parametrize("name", ACTS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_signals(
-    bench: Bench, name: str, number: signal.Signals, run_robot: RobotRunner
-) -> None:
+def test_signals(bench: Bench, name: str, number: signal.Signals, run_robot: RobotRunner) -> None:
     act = ACTS[name]
     robot = run_robot.start(
         SUITE + f"Waits\n    Create File    ${{OUTPUT DIR}}/begun\n    {act.call}\n", *bench.options, env=WITH_DRIVERS

@@ -13,7 +13,7 @@ from helpers.robot_run import RobotRun, RobotRunner
 
 pytestmark = pytest.mark.acceptance
 
-PASSPHRASES = {"plain": "Correct-Horse-7315", "quotes": "o'Brien \"7315\" <&> \\end"}
+PASSPHRASES = {"plain": "Correct-Horse-7315", "quotes": 'o\'Brien "7315" <&> \\end'}
 WRONG = "Wrong-Battery-9642"
 TOKENS = {"plain": "Zebra-44190-token", "awkward": "Zebra '44190' \"x\" <b>&\\n \u00b5\u2264"}
 
@@ -80,13 +80,14 @@ Open It
 
 
 @pytest.mark.parametrize("kind", ["plain", "awkward"])
-def test_no_secret_in_any_file(kind: str, start_exporter: Callable[..., Exporter], run_robot: RobotRunner, tmp_path: Path) -> None:
+def test_no_secret_in_any_file(
+    kind: str, start_exporter: Callable[..., Exporter], run_robot: RobotRunner, tmp_path: Path
+) -> None:
     passphrase = PASSPHRASES["plain" if kind == "plain" else "quotes"]
     token = TOKENS[kind]
     exporter = start_exporter(passphrase=passphrase)
     (tmp_path / "secrets.py").write_text(
-        "from robot.api.types import Secret\n"
-        f"PASSPHRASE = Secret({passphrase!r})\nTOKEN = Secret({token!r})\n"
+        f"from robot.api.types import Secret\nPASSPHRASE = Secret({passphrase!r})\nTOKEN = Secret({token!r})\n"
     )
     robot_escaped = passphrase.replace("\\", "\\\\")
 

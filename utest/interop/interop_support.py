@@ -18,12 +18,14 @@ UPSTREAM_MODULES = Path(__file__).parent / "upstream_modules"
 
 CLIENT_SCRIPT = """\
 import json
+import os
 from jumpstarter.utils.env import env
 
 answers = {{}}
 with env() as client:
 {body}
 print("ANSWERS " + json.dumps(answers, default=str), flush=True)
+os._exit(0)  # gRPC's threads crash an ending interpreter now and then, which is not what is tested here
 """
 
 Upstream = Callable[..., dict[str, Any]]

@@ -13,7 +13,6 @@ from JumpstarterLibrary.exporter import Session
 STRICT = ("-W", "error::pytest.PytestRemovedIn10Warning", "-p", "no:cacheprovider")
 
 
-
 def test_the_target_of_the_command_line(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -156,9 +155,7 @@ def test_a_lost_session_is_opened_anew(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess(*STRICT, "-o", f"pythonpath={folder}").assert_outcomes(passed=2)
 
 
-def test_loading_the_plugin_imports_neither_robot_nor_grpc(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loading_the_plugin_imports_neither_robot_nor_grpc(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     monkeypatch.delenv("PYTEST_PLUGINS")
     pytester.makepyfile(

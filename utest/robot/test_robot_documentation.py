@@ -46,7 +46,16 @@ def test_there_are_the_keywords_of_the_spine() -> None:
     assert {
         *("Open Jumpstarter Session", "Close Jumpstarter Session", "Close All Jumpstarter Sessions"),
         *("Switch Jumpstarter Session", "Get Jumpstarter Session", "Get Jumpstarter Sessions"),
-        *("Power On", "Power Off", "Power Cycle", "Power Rescue", "Get Power Readings", "Get Voltage", "Get Current", "Get Power"),
+        *(
+            "Power On",
+            "Power Off",
+            "Power Cycle",
+            "Power Rescue",
+            "Get Power Readings",
+            "Get Voltage",
+            "Get Current",
+            "Get Power",
+        ),
         *("Get Driver Tree", "Find Drivers", "Driver Should Exist", "Set Default Driver", "Call Driver Method"),
         *("Stream Driver Method", "Set Jumpstarter Timeout"),
     } <= names
@@ -94,17 +103,16 @@ def test_every_link_leads_somewhere() -> None:
         parts = [keyword["doc"], keyword.get("returnDoc") or "", *(argument["doc"] for argument in arguments(keyword))]
         texts[keyword["name"]] = "\n".join([*parts, *(keyword.get("raises") or {}).values()])
     dead = {
-        f"{name}: [{link}]"
-        for name, text in texts.items()
-        for link in LINK.findall(CODE.sub("", text))
-        if link not in linked()
+        f"{name}: [{link}]" for name, text in texts.items() for link in LINK.findall(CODE.sub("", text)) if link not in linked()
     }
     assert dead == set()
 
 
 @pytest.mark.acceptance
 def test_every_example_runs(run_robot: RobotRunner) -> None:
-    tests = "*** Settings ***\nLibrary    JumpstarterLibrary\nTest Teardown    Close All Jumpstarter Sessions\n\n*** Test Cases ***\n"
+    tests = (
+        "*** Settings ***\nLibrary    JumpstarterLibrary\nTest Teardown    Close All Jumpstarter Sessions\n\n*** Test Cases ***\n"
+    )
     for keyword in library()["keywords"]:
         (example,) = EXAMPLE.findall(keyword["doc"])
         head, body = example.split("\nExample\n")

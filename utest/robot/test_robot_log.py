@@ -40,8 +40,8 @@ def rows(messages: list[Any]) -> list[list[str]]:
     found = []
     for message in messages:
         if message.html and "exporter log of" in message.message:
-            for row in re.findall(r"<tr>(.*?)</tr>", message.message):
-                found.append([re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", row)][1:])
+            table = re.findall(r"<tr>(.*?)</tr>", message.message)
+            found += [[re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", row)][1:] for row in table]
     return found
 
 

@@ -244,3 +244,16 @@ def run(program: str) -> list[str]:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
     assert (ended.returncode, ended.stderr) == (0, ""), ended
     return ended.stdout.splitlines()
+
+
+def test_the_process_ends_when_a_server_was_never_stopped() -> None:
+    program = """
+from contextlib import ExitStack
+from JumpstarterLibrary.drivers import MockPower
+from JumpstarterLibrary.exporter import Session
+stack = ExitStack()
+path = stack.enter_context(stack.enter_context(Session(root_device=MockPower())).serve_unix())
+print("done")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")

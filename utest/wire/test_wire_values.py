@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -96,7 +96,7 @@ RICH = {
     "time": time(23, 59, 1, 5),
     "naive datetime": datetime(2026, 2, 28, 1, 2, 3),  # noqa: DTZ001 - drivers send these
     "datetime with microseconds": datetime(2026, 2, 28, 1, 2, 3, 40),  # noqa: DTZ001 - drivers send these
-    "datetime in UTC": datetime(2026, 2, 28, 1, 2, 3, tzinfo=timezone.utc),
+    "datetime in UTC": datetime(2026, 2, 28, 1, 2, 3, tzinfo=UTC),
     "datetime elsewhere": datetime(2026, 2, 28, 1, 2, 3, tzinfo=timezone(timedelta(hours=-3, minutes=-30))),
     "nested": {"a": [Colour.RED, {"b": (Level.HIGH, None)}]},
     "empty": [[], {}, ""],
@@ -119,7 +119,7 @@ def test_durations_arrive_as_upstream_sends_them(duration: timedelta) -> None:
     assert iso_duration(duration) == TypeAdapter(Any).dump_python(duration, mode="json")
 
 
-@given(st.datetimes(timezones=st.none() | st.timezones() | st.just(timezone.utc)))
+@given(st.datetimes(timezones=st.none() | st.timezones() | st.just(UTC)))
 @settings(max_examples=100, deadline=None)
 def test_moments_arrive_as_upstream_sends_them(moment: datetime) -> None:
     offset = moment.utcoffset()

@@ -65,7 +65,7 @@ class Shell:
         console = self._console
         begin = console.wait_for_line(f"JLB{mark}$", match=Match.REGEX, since=before, timeout=deadline.remaining)
         end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline.remaining)
-        output = console.transcript.text(begin.end)[: end.start - begin.end].removeprefix("\n")
+        output = console.transcript.between(begin.end, end.start).removeprefix("\n")
         lines = output.split("\n")
         noise = [line for line in lines if KERNEL_LINE.match(line)]
         kept = "\n".join(line for line in lines if not KERNEL_LINE.match(line)).removesuffix("\n")

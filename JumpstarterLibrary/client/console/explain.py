@@ -15,6 +15,8 @@ LONGEST_EXPLANATION = 4_000
 LINES_SHOWN = 12
 LINES_COMPARED = 500
 LONGEST_LINE_SHOWN = 160
+COMPARING = 0.1
+"""Seconds for finding the nearest miss, the latest lines first: a wait must not outlive its deadline by it."""
 
 
 def explain_timeout(console: Console, missing: str, length: str, waited: float) -> str:
@@ -35,7 +37,7 @@ def explain_timeout(console: Console, missing: str, length: str, waited: float) 
         *(f"    {when - begin:+10.3f} s  {_short(line)}" for when, line in lines[-LINES_SHOWN:]),
         *([f"  whole output: {console.log_file}"] if console.log_file else []),
     ]
-    return _cut("\n".join([first, *(line for line in details if line)]))
+    return _cut(console.device.connection.redact("\n".join([first, *(line for line in details if line)])))
 
 
 def _said(console: Console) -> str:
@@ -48,7 +50,10 @@ def _nearest(missing: str, lines: list[tuple[float, str]], begin: float) -> str:
     if not wanted:
         return ""
     best, best_line, best_time = 0.6, "", 0.0
-    for when, line in lines:
+    end = time.monotonic() + COMPARING
+    for when, line in reversed(lines):
+        if time.monotonic() > end:
+            break
         for start in range(0, max(1, min(len(line), 400) - len(wanted) + 1), max(1, len(wanted) // 3)):
             part = line[start : start + len(wanted) + 2].lower()
             ratio = difflib.SequenceMatcher(None, wanted.lower(), part, autojunk=False).quick_ratio()
@@ -68,7 +73,7 @@ def _state(console: Console) -> str:
     power = console.marks.get("power on")
     switched = f"switched on {time.monotonic() - power.time:.1f} s ago" if power else "not switched on in this session"
     stream = "connected" if console.connected else f"broken ({console.problem})"
-    gaps, hits = len(console.transcript.gaps), len(console.watchers.hits)
+    gaps, hits = len(console.transcript.gaps), console.watchers.count
     watchers = f"{len(console.watchers.active)} watchers, {hits} hits"
     return f"  device: {switched}; stream {stream}, {gaps} gap{'' if gaps == 1 else 's'}; {watchers}"
 

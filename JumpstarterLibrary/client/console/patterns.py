@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -14,7 +14,11 @@ import regex
 from ...errors import UsageError
 
 SEARCH_LIMIT = 0.25
-"""Seconds that one search may take. More means that the pattern backtracks without end on what the device said."""
+"""Seconds that searching may take. More means that the pattern backtracks without end on what the device said."""
+SLOWEST = 1_000_000
+"""Characters that are searched in a second, at the least, on a busy machine too: what takes longer counts against the limit."""
+LINE_COST = 100
+"""Characters that the search in one line costs beside its own."""
 
 _SINGLE_LINE_ONLY = regex.compile(r"\\[AZzGKRX]|\(\?(?!P?<[^=!]|:|[aiLmsux-]+[:)])|[+*?}]\+|\\n|\\r")
 """Constructs that may mean something else in many lines at once than in each line by itself."""
@@ -60,8 +64,10 @@ class Pattern:
         if "\n" in text and match is not Match.REGEX:
             raise UsageError("A pattern is compared line by line and cannot hold a line end; use Wait For Lines On Console.")
         self._regex: Any = None
+        self._spent, self._searched, self._too_slow_in_many = 0.0, 0, False
         if match in (Match.REGEX, Match.GLOB):
-            expression = text if match is Match.REGEX else fnmatch.translate(text)
+            # Python's translation ends with an end of text that is written differently in each version.
+            expression = text if match is Match.REGEX else fnmatch.translate(text)[:-2]
             try:
                 self._regex = regex.compile(expression)
             except regex.error as error:
@@ -85,8 +91,8 @@ class Pattern:
             return Hit(0, len(line)) if column == 0 and line == self.text else None
         if self.match is Match.GLOB and column > 0:
             return None
-        found = self._guarded(self._regex.search, line, column)
-        if found is None or found.start() == found.end():
+        found = self._guarded(line, column)
+        if found is None or (found.start() == found.end() and self.match is Match.REGEX):
             return None
         return Hit(found.start(), found.end(), found.groups(), found.groupdict())
 
@@ -94,10 +100,14 @@ class Pattern:
         """Returns a position in many lines before which the pattern cannot be; -1 if it is nowhere."""
         if self.match in (Match.CONTAINS, Match.EXACT):
             return lines.find(self.text, start)
-        if self._in_many is None:
-            return start if start < len(lines) else -1
-        found = self._guarded(self._in_many.search, lines, start)
-        return found.start() if found else -1
+        if self._in_many is not None and not self._too_slow_in_many:
+            try:
+                found = self._in_many.search(lines, start, timeout=SEARCH_LIMIT / 5)
+                return found.start() if found else -1
+            except TimeoutError:
+                # It may be slow only because it runs over the ends of lines, as [^x]* does.
+                self._too_slow_in_many = True
+        return start if start < len(lines) else -1
 
     @cached_property
     def _in_many(self) -> Any:
@@ -106,11 +116,21 @@ class Pattern:
             return None
         return regex.compile(self.text, regex.MULTILINE)
 
-    def _guarded(self, search: Callable[..., Any], text: str, start: int) -> Any:
+    def _guarded(self, line: str, column: int) -> Any:
+        """Searches in a line; keeps count of the time, as many slow searches take as long as one without end."""
+        search = self._regex.fullmatch if self.match is Match.GLOB else self._regex.search
+        begin = time.perf_counter()
         try:
-            return search(text, start, timeout=SEARCH_LIMIT)
+            found = search(line, column, timeout=SEARCH_LIMIT)
         except TimeoutError:
+            self._spent = float("inf")
+        # At most a third each: this process may have been stopped for a while.
+        self._spent += min(time.perf_counter() - begin, SEARCH_LIMIT / 3)
+        self._searched += len(line) + LINE_COST
+        if self._spent > SEARCH_LIMIT + self._searched / SLOWEST:
+            self._spent, self._searched = 0.0, 0
             raise UsageError(
-                f"The regular expression '{self.text}' took more than {SEARCH_LIMIT} s on what the device said, "
-                "so it backtracks without end. Nested repetitions such as (a+)+ do that."
-            ) from None
+                f"The {self.match.value} pattern '{self.text}' took more than {SEARCH_LIMIT} s on what the device said, so it "
+                "backtracks without end. Nested repetitions such as (a+)+ do that."
+            )
+        return found

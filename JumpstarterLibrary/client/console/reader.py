@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
-from ...errors import InfrastructureError, JumpstarterError
+from ...errors import DriverError, InfrastructureError, JumpstarterError, SessionClosedError
 from ..connection import Connection
 from ..failures import Act
 from ..streams import ByteStream
@@ -14,6 +15,10 @@ from .transcript import Transcript
 JOIN_BUDGET = 0.5
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
 """Seconds between attempts to open a stream that broke off."""
+PROVEN = 5.0
+"""Seconds after which a stream that was opened anew counts as working; one that breaks earlier is not opened again at once."""
+HURRY = 10.0
+"""Seconds after power on in which a stream that is not open is tried again at the shortest interval."""
 
 
 class ConsoleReader:
@@ -26,6 +31,7 @@ class ConsoleReader:
         timeout: seconds for opening.
         transcript: where the bytes go.
         arrived: is shown every chunk, in this thread.
+        connect_later: whether it may be that the driver cannot open the stream yet.
 
     Raises:
         JumpstarterError: the driver cannot open the stream.
@@ -39,6 +45,8 @@ class ConsoleReader:
         timeout: float,
         transcript: Transcript,
         arrived: Callable[[bytes, str], None],
+        *,
+        connect_later: bool = False,
     ) -> None:
         self._connection, self._act, self._uuid, self._timeout = connection, act, uuid, timeout
         self._transcript, self._arrived = transcript, arrived
@@ -46,7 +54,14 @@ class ConsoleReader:
         self._retry = threading.Event()
         self.problem: JumpstarterError | None = None
         """Why the stream is not open now, if it is not."""
-        self._stream: ByteStream | None = ByteStream(connection, act, uuid, timeout)
+        self._stream: ByteStream | None = None
+        self._hurry_until = 0.0
+        try:
+            self._stream = ByteStream(connection, act, uuid, timeout)
+        except DriverError as error:
+            if not connect_later:
+                raise
+            self.problem = error
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-console-{act.driver}", daemon=True)
         self._thread.start()
 
@@ -67,7 +82,8 @@ class ConsoleReader:
         stream.send(data, timeout)
 
     def retry_now(self) -> None:
-        """Tries at once to open a broken stream: the device was just switched on."""
+        """Tries at once to open a stream that is not open, and often for a while: the device was just switched on."""
+        self._hurry_until = time.monotonic() + HURRY
         self._retry.set()
 
     def close(self) -> None:
@@ -81,22 +97,32 @@ class ConsoleReader:
 
     def _run(self) -> None:
         delay = FIRST_DELAY
-        while not self._stopped.is_set():
-            if self._stream is not None:
-                self._read(self._stream)
-                delay = FIRST_DELAY
-                continue
-            self._retry.wait(delay)
-            self._retry.clear()
-            delay = min(delay * 2, LONGEST_DELAY)
-            if self._stopped.is_set() or self._connection.loss is not None or self._connection.closed:
-                return
-            try:
-                self._stream = ByteStream(self._connection, self._act, self._uuid, self._timeout)
-                self.problem = None
-            except JumpstarterError as error:
-                self.problem = error
-            self._transcript.wake()
+        try:
+            while not self._stopped.is_set():
+                if self._stream is not None:
+                    began = time.monotonic()
+                    self._read(self._stream)
+                    delay = FIRST_DELAY if time.monotonic() - began > PROVEN else delay
+                    continue
+                self._retry.wait(delay)
+                self._retry.clear()
+                delay = FIRST_DELAY if time.monotonic() < self._hurry_until else min(delay * 2, LONGEST_DELAY)
+                if self._stopped.is_set() or self._connection.loss is not None or self._connection.closed:
+                    return
+                self._open()
+        finally:
+            if stream := self._stream:  # it was opened while the console was being closed
+                stream.close()
+
+    def _open(self) -> None:
+        try:
+            self._stream = ByteStream(self._connection, self._act, self._uuid, self._timeout)
+            self.problem = None
+        except JumpstarterError as error:
+            self.problem = error
+        except ValueError:  # the channel was closed meanwhile
+            self.problem = SessionClosedError(f"{self._act} is not possible: the session was closed.")
+        self._transcript.wake()
 
     def _read(self, stream: ByteStream) -> None:
         problem: JumpstarterError = InfrastructureError("the other side ended the stream")
@@ -105,9 +131,11 @@ class ConsoleReader:
                 self._arrived(data, self._transcript.append(data))
         except JumpstarterError as error:
             problem = error
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not leave waits without a word
+            problem = JumpstarterError(f"a defect of this library while reading: {error!r}")
         finally:
             stream.close()
             self._stream = None
         if not self._stopped.is_set():
             self.problem = problem
-            self._transcript.add_gap(str(problem))
+            self._arrived(b"", self._transcript.add_gap(str(problem)))

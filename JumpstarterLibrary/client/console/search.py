@@ -33,7 +33,7 @@ class Found:
 
 def find_in_lines(view: View, position: int, pattern: Pattern) -> Found | None:
     """Finds the first match at or after a position in the finished lines of a view."""
-    for segment in view.segments:
+    for segment in view.segments_from(position):
         text = segment.text
         here = max(0, position - segment.start)
         while here < len(text):
@@ -42,7 +42,6 @@ def find_in_lines(view: View, position: int, pattern: Pattern) -> Found | None:
                 break
             line_start = text.rfind("\n", 0, candidate) + 1
             line_end = text.find("\n", candidate)
-            line_end = len(text) if line_end < 0 else line_end
             line = text[line_start:line_end]
             if hit := pattern.find(line, max(0, here - line_start)):
                 return Found(pattern, hit, line, segment.start + line_start, segment.time)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from .patterns import Hit, Match, Pattern
 from .search import Found, find_in_lines, find_in_open_line
-from .transcript import Transcript, View
+from .transcript import View
 
 
 class Mode(Enum):
@@ -90,13 +90,8 @@ class NextLineSearch:
 
     def in_lines(self, view: View) -> list[Found] | None:
         """Takes the first line that begins at or after the position."""
-        for segment in view.segments:
-            text, column = segment.text, max(0, self.position - segment.start)
-            begin = column if column == 0 or text[column - 1] == "\n" else text.find("\n", column) + 1
-            if begin < len(text) and (begin > 0 or column == 0):
-                line = text[begin : text.index("\n", begin)]
-                found = Found(Pattern("*", Match.GLOB), Hit(0, len(line)), line, segment.start + begin, segment.time)
-                return [found]
+        for start, line, when in view.lines_from(self.position):
+            return [Found(Pattern("*", Match.GLOB), Hit(0, len(line)), line, start, when)]
         return None
 
     def in_open_line(self, view: View) -> list[Found] | None:
@@ -112,7 +107,6 @@ class ManySearch:
 
     def __init__(self, patterns: Sequence[Pattern], position: int, mode: Mode) -> None:
         self.patterns, self.position, self.mode = list(patterns), position, mode
-        self._from = position
         self._found: dict[int, Found] = {}
 
     def in_lines(self, view: View) -> list[Found] | None:
@@ -125,52 +119,56 @@ class ManySearch:
             if index not in self._found and (found := find_in_lines(view, self.position, pattern)):
                 self._found[index] = found
         self.position = max(self.position, view.open_start)
-        return self._complete()
+        return self._complete(self._found)
 
     def in_open_line(self, view: View) -> list[Found] | None:
         """Looks at the open line; a block is of finished lines only."""
         if self.mode is Mode.BLOCK:
             return None
+        # Only for now: what is found here counts once everything is found, as the line may still change.
+        found, position = dict(self._found), self.position
         for index, pattern in enumerate(self.patterns):
-            if index not in self._found and (self.mode is not Mode.ORDERED or index == len(self._found)):
-                found = find_in_open_line(view, self._from if self.mode is Mode.ORDERED else self.position, pattern)
-                if found:
-                    self._found[index] = found
-                    self._from = found.end
-        return self._complete()
+            if index not in found and (one := find_in_open_line(view, position, pattern)):
+                found[index] = one
+                if self.mode is Mode.ORDERED:
+                    position = one.end
+            elif index not in found and self.mode is Mode.ORDERED:
+                break
+        return self._complete(found)
 
-    def _complete(self) -> list[Found] | None:
-        if self.mode is Mode.ANY and self._found:
-            return [min(self._found.values(), key=lambda found: found.start)]
-        if len(self._found) == len(self.patterns):
-            return [self._found[index] for index in range(len(self.patterns))]
+    def _complete(self, found: dict[int, Found]) -> list[Found] | None:
+        if self.mode is Mode.ANY and found:
+            return [min(found.values(), key=lambda one: one.start)]
+        if len(found) == len(self.patterns):
+            return [found[index] for index in range(len(self.patterns))]
         return None
 
     def _ordered(self, view: View) -> list[Found] | None:
         while len(self._found) < len(self.patterns):
-            found = find_in_lines(view, max(self._from, self.position), self.patterns[len(self._found)])
+            found = find_in_lines(view, self.position, self.patterns[len(self._found)])
             if found is None:
                 break
             self._found[len(self._found)] = found
-            self._from = self.position = found.end
+            self.position = found.end
         if len(self._found) < len(self.patterns):
             self.position = max(self.position, view.open_start)
-        return self._complete()
+        return self._complete(self._found)
 
     def _block(self, view: View) -> list[Found] | None:
         """Tries each line as the first of the block. Looks again from the first line whose block is not complete yet."""
         start = self.position
         while first := find_in_lines(view, start, self.patterns[0]):
             block = [first]
+            lines = view.lines_from(first.line_start + len(first.line) + 1)
             for pattern in self.patterns[1:]:
-                line = NextLineSearch(block[-1].line_start + len(block[-1].line) + 1).in_lines(view)
-                if line is None:
-                    self.position = first.line_start
+                line_start, line, when = next(lines, (-1, "", 0.0))
+                if line_start < 0:
+                    self.position = max(start, first.line_start)
                     return None
-                hit = pattern.find(line[0].line)
-                if hit is None:
+                hit = pattern.find(line)
+                if hit is None or view.gap_between(first.line_start, line_start):
                     break
-                block.append(Found(pattern, hit, line[0].line, line[0].line_start, line[0].time))
+                block.append(Found(pattern, hit, line, line_start, when))
             if len(block) == len(self.patterns):
                 return block
             start = first.line_start + len(first.line) + 1
@@ -183,8 +181,3 @@ class ManySearch:
         if self.mode is Mode.ANY:
             return f"none of {joined}"
         return f"no block of lines {joined}" if self.mode is Mode.BLOCK else f"not all of the lines: {joined} missing"
-
-
-def cross_gap(transcript: Transcript, found: list[Found]) -> bool:
-    """Whether a match of several lines spans a gap, and so is none."""
-    return len(found) > 1 and transcript.gap_between(found[0].start, found[-1].line_start) is not None

@@ -1,7 +1,7 @@
 """Bytes of a console to lines of text, incrementally: what arrives in any chunks gives the same lines as in one.
 
 UTF-8 with replacement; control sequences (ECMA-48) and control characters removed; CR LF in all its forms is one line end; a
-lone CR and backspace move within the line, and what follows overwrites.
+lone CR, backspace and the sequences that move or erase within a line do so, and what follows overwrites.
 """
 
 from __future__ import annotations
@@ -14,18 +14,25 @@ LONGEST_LINE = 64 * 1024
 LONGEST_SEQUENCE = 4096
 """Characters of a control sequence that never ends; then it is taken for text."""
 
+# Bounded below LONGEST_SEQUENCE, so that a sequence that was given up reads the same in whatever pieces it came. Strings end
+# with their line, as noise on a line may begin one.
 _SEQUENCE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*([@-~])?"  # CSI: colours, cursor, erasing
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: window titles, links
-    r"|\x1b[PX^_][^\x1b]*\x1b\\"  # DCS, SOS, PM, APC
-    r"|\x1b[ -/]*[0-OQ-WYZ`-~]"  # two characters and more: charset, keypad, index
+    r"\x1b\[([0-?]{0,4000})[ -/]{0,64}([@-~])?"  # CSI: colours, cursor, erasing
+    r"|\x1b\][^\x07\x1b\r\n]{0,4064}(?:\x07|\x1b\\)"  # OSC: window titles, links
+    r"|\x1b[PX^_][^\x1b\r\n]{0,4064}\x1b\\"  # DCS, SOS, PM, APC
+    r"|\x1b[ -/]{0,16}[0-OQ-WYZ\\`-~]"  # two characters and more: charset, keypad, index
 )
-_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[PX^_][^\x1b]*\x1b?|[ -/]*)\Z")
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b\r\n]*\x1b?|[PX^_][^\x1b\r\n]*\x1b?|[ -/]{0,16})\Z")
 _DROPPED = bytes(set(range(0x20)) - set(b"\a\b\t\n\r\x1b")) + b"\x7f"
 """Control characters without meaning in a line. BEL is dropped later, as it ends some sequences."""
 _C1 = re.compile("[\x80-\x9a\x9c-\x9f]+")
-_EDITS = re.compile(r"([\r\n\b\x05\x06])")
-_ERASE_REST, _ERASE_LINE = "\x05", "\x06"  # free to use: they never come through _DROPPED
+_RETURNS = re.compile("\r\r+")
+# What moves and erases within a line, as characters that are free to use because they never come through _DROPPED.
+_RIGHT, _LEFT, _ERASE_REST, _ERASE_LINE = "\x01\x02\x05\x06"
+_EDITS = re.compile(r"([\r\n\b\x05\x06]|[\x01\x02].)", re.DOTALL)
+_MARKS = (_RIGHT, _LEFT, _ERASE_REST, _ERASE_LINE)
+_COUNTS = 0xF0000
+"""A count is the character at this offset; it follows _RIGHT and _LEFT."""
 
 
 class LineReader:
@@ -33,27 +40,37 @@ class LineReader:
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.rewritten: int | None = None
+        """The first column that the last chunk overwrote or erased in the line that was open before it."""
         self._held = ""
         self._parts: list[str] = []
-        self._length = 0
+        self._cells = False  # whether each part is one character, to be overwritten
+        self.length = 0
+        """Characters of the open line."""
         self._column: int | None = None  # None: at the end of the line, where writing appends
-        self._erase_at_return = False
+        self._in_first_line = True
 
     def feed(self, data: bytes) -> str:
         """Takes a chunk and returns the lines that it finished, each with its `\\n`."""
+        self.rewritten, self._in_first_line = None, True
         text = self._held + self._decode(data)
         self._held = ""
-        if "\x1b" in text:
+        marked = "\x1b" in text
+        if marked:
             text = self._without_sequences(text)
+            marked = any(mark in text for mark in _MARKS)
         if "\a" in text:
             text = text.replace("\a", "")
-        while "\r\n" in text:
-            text = text.replace("\r\n", "\n")
         finished = ""
+        if "\r" in text:
+            text = _RETURNS.sub("\r", text) if "\r\r" in text else text
+            text = text.replace("\r\n", "\n").replace("\n\r", "\n")
+            if not self._cursor and text.startswith("\r"):
+                text = text[1:]  # at the begin of a line it says nothing
         if self._column is not None and text.startswith("\n"):  # the other half of a CR LF
-            finished, text = self.take() + "\n", text[1:]
+            finished, text = self.take() + "\n", text[1:].removeprefix("\r")
         body = text.removesuffix("\r")
-        if "\r" in body or "\b" in body or "\x05" in body or "\x06" in body or self._column is not None:
+        if marked or self._column is not None or "\r" in body or "\b" in body:
             return finished + self._edit(text)
         finished += self._add(body)
         return finished + self._edit("\r") if len(body) < len(text) else finished
@@ -61,15 +78,25 @@ class LineReader:
     @property
     def open_line(self) -> str:
         """What stands on the line that has not ended yet."""
-        if len(self._parts) > 1:
+        if len(self._parts) > 1 and not self._cells:
             self._parts = ["".join(self._parts)]
-        return self._parts[0] if self._parts else ""
+        line = "".join(self._parts) if self._cells else self._parts[0] if self._parts else ""
+        if self._column:  # blanks behind the cursor were not printed, but erased by being overwritten
+            return line[: self._column] + line[self._column :].rstrip(" ")
+        return line
 
     def take(self) -> str:
         """Returns the open line and starts a new one."""
         line = self.open_line
-        self._parts, self._length, self._column, self._erase_at_return = [], 0, None, False
+        self._parts, self._cells, self.length, self._column = [], False, 0, None
+        self._in_first_line = False
         return line
+
+    def interrupt(self) -> str:
+        """Returns the open line, and forgets what was going on: nothing that comes later belongs to it."""
+        self._held = ""
+        self._decoder.reset()
+        return self.take()
 
     def _decode(self, data: bytes) -> str:
         text = self._decoder.decode(data.translate(None, _DROPPED))
@@ -92,9 +119,11 @@ class LineReader:
         return finished + self._cut_open()
 
     def _append(self, text: str) -> None:
-        if text:
+        if self._cells:
+            self._parts.extend(text)
+        elif text:
             self._parts.append(text)
-            self._length += len(text)
+        self.length += len(text)
 
     def _edit(self, text: str) -> str:
         finished: list[str] = []
@@ -102,47 +131,76 @@ class LineReader:
             if part == "\n":
                 finished.append(self.take() + "\n")
             elif part == "\r":
-                if self._erase_at_return:
-                    self.take()
-                self._column = 0 if self._length else None
+                self._move(0)
             elif part == "\b":
-                self._column = max(0, (self._length if self._column is None else self._column) - 1)
+                self._move(self._cursor - 1)
+            elif part[:1] == _LEFT:
+                self._move(self._cursor - (ord(part[1]) - _COUNTS))
+            elif part[:1] == _RIGHT:
+                self._move(self._cursor + ord(part[1]) - _COUNTS)
             elif part == _ERASE_REST:
-                if self._column is not None:
-                    self._replace(self.open_line[: self._column])
+                self._erase_from(self._cursor)
             elif part == _ERASE_LINE:
-                self._erase_at_return = True
+                column = self._cursor
+                self._erase_from(0)
+                self._column = column or None
             elif part:
                 self._write(part)
                 finished.append(self._cut_open())
         return "".join(finished)
 
+    @property
+    def _cursor(self) -> int:
+        return self.length if self._column is None else self._column
+
+    def _move(self, column: int) -> None:
+        column = max(0, column)
+        self._column = column if column < self.length else None
+
     def _write(self, text: str) -> None:
-        self._erase_at_return = False
-        if self._column is None:
+        column = self._column
+        if column is None:
             self._append(text)
             return
-        line, end = self.open_line, self._column + len(text)
-        self._replace(line[: self._column] + text + line[end:])
-        self._column = end if end < self._length else None
+        self._rewrite(column)
+        if column > self.length:  # after the line was erased
+            self._parts.extend(" " * (column - self.length))
+        self._parts[column : column + len(text)] = text
+        self.length = len(self._parts)
+        self._move(column + len(text))
 
-    def _replace(self, line: str) -> None:
-        self._parts, self._length = [line], len(line)
-        if self._column is not None and self._column >= self._length:
-            self._column = None
+    def _erase_from(self, column: int) -> None:
+        if column < self.length:
+            self._rewrite(column)
+            del self._parts[column:]
+            self.length, self._column = column, None
+
+    def _rewrite(self, column: int) -> None:
+        if self._in_first_line and (self.rewritten is None or column < self.rewritten):
+            self.rewritten = column
+        if not self._cells:
+            self._parts, self._cells = list("".join(self._parts)), True
 
     def _cut_open(self) -> str:
-        if self._length <= LONGEST_LINE:
+        if self.length <= LONGEST_LINE:
             return ""
         line = self.take()
-        cut = len(line) - len(line) % LONGEST_LINE
+        cut = (len(line) - 1) // LONGEST_LINE * LONGEST_LINE  # something stays, as the line may end right here
         self._append(line[cut:])
         return "".join(line[start : start + LONGEST_LINE] + "\n" for start in range(0, cut, LONGEST_LINE))
 
 
 def _replace_sequence(match: re.Match[str]) -> str:
-    if match[1] == "K":
-        return _ERASE_LINE if match[0] == "\x1b[2K" else _ERASE_REST if match[0] in ("\x1b[K", "\x1b[0K") else ""
+    parameter, final = match[1], match[2]
+    if final in ("K", "J"):
+        if parameter == "2":
+            return _ERASE_LINE if final == "K" else ""
+        return _ERASE_REST if parameter in ("", "0") else ""
+    if final in ("C", "D", "G") and (parameter.isdecimal() or not parameter):
+        count = min(max(int(parameter[:6] or 1), 1), 0xFFFF)
+        if final == "G":
+            return "\r" if count == 1 else f"\r{_RIGHT}{chr(_COUNTS + count - 1)}"
+        return (_RIGHT if final == "C" else _LEFT) + chr(_COUNTS + count)
     return ""
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .text import LineReader
+
+T = TypeVar("T")
 
 LIMIT = 8 * 1024 * 1024
 """Bytes of raw data, and characters of text, that stay in memory; the file has everything."""
@@ -21,7 +26,7 @@ class Mark:
     """A place in a console's output."""
 
     text: int
-    """Characters before it, line ends counted as one."""
+    """A position in the text: it grows with it, but not always by as much, as what was rewritten counts anew."""
     raw: int
     """Bytes before it."""
     time: float
@@ -57,6 +62,7 @@ class Gap:
     """A place where the stream was broken: nothing that was said meanwhile is known, and no match spans it."""
 
     position: int
+    raw: int
     time: float
     reason: str
 
@@ -70,6 +76,35 @@ class View:
     open_line: str
     version: int
     last_byte: float
+    quiet: float
+    """Seconds since the last byte, at the moment of the view."""
+    gaps: tuple[int, ...]
+    """Positions of the gaps."""
+    finished_lines: int
+    """How many lines have ended so far."""
+
+    def segments_from(self, position: int) -> list[Segment]:
+        """The segments with anything at or after a position."""
+        return self.segments[bisect.bisect_right(self.segments, position, key=_segment_end) :]
+
+    def lines_from(self, position: int) -> Iterator[tuple[int, str, float]]:
+        """Finished lines that begin at or after a position: where each begins, its text, and when it arrived."""
+        for segment in self.segments_from(position):
+            text, here = segment.text, max(0, position - segment.start)
+            if here and text[here - 1] != "\n":
+                here = text.find("\n", here) + 1
+            while here < len(text):
+                end = text.index("\n", here)
+                yield segment.start + here, text[here:end], segment.time
+                here = end + 1
+
+    def gap_between(self, first: int, last: int) -> bool:
+        """Whether the stream was broken between two positions."""
+        return any(first < gap <= last for gap in self.gaps)
+
+
+def _segment_end(segment: Segment) -> int:
+    return segment.end
 
 
 class Transcript:
@@ -80,13 +115,15 @@ class Transcript:
         """Notified at every change."""
         self.gaps: list[Gap] = []
         self.bytes_received = 0
+        self.finished_lines = 0
         self.version = 0
         self.last_byte = time.monotonic()
         self._limit = limit
         self._lines = LineReader()
         self._segments: deque[Segment] = deque()
         self._chunks: deque[Chunk] = deque()
-        self._text_end = 0
+        self._text_end = 0  # where the open line begins
+        self._seen = 0  # how much of the open line anybody may have a position in
         self._text_kept = 0
         self._raw_kept = 0
 
@@ -98,20 +135,28 @@ class Transcript:
             self.bytes_received += len(data)
             self._raw_kept += len(data) + _OVERHEAD
             finished = self._lines.feed(data)
+            if self._seen:
+                self._renew(finished, self._lines.rewritten)
             self._add(finished, now)
             self.last_byte = now
             self._forget()
             self._notify()
             return finished
 
-    def add_gap(self, reason: str) -> None:
-        """Marks that the stream was broken here. The open line is cut, so that no match spans the gap."""
+    def add_gap(self, reason: str) -> str:
+        """Marks that the stream was broken here. The open line is cut, so that no match spans the gap; returns it."""
         with self.changed:
             now = time.monotonic()
-            if cut := self._lines.take():
-                self._add(cut + "\n", now)
-            self.gaps.append(Gap(self._text_end, now, reason))
+            cut = self._lines.interrupt()
+            finished = cut + "\n" if cut else ""
+            if self._seen:
+                self._renew(finished, None)
+            self._add(finished, now)
+            if self.gaps and self.gaps[-1].raw == self.bytes_received:
+                self.gaps.pop()  # nothing came in between, so it is still the same gap
+            self.gaps.append(Gap(self._text_end, self.bytes_received, now, reason))
             self._notify()
+            return finished
 
     def wake(self) -> None:
         """Wakes everybody who waits, because something else than data has changed."""
@@ -121,34 +166,82 @@ class Transcript:
     def mark(self) -> Mark:
         """Returns the present end."""
         with self.changed:
-            return Mark(self._text_end + len(self._lines.open_line), self.bytes_received, time.monotonic())
+            return Mark(self._text_end + self._look_at_open_line(), self.bytes_received, time.monotonic())
 
     @property
     def start(self) -> int:
         """Position of the oldest text still in memory."""
-        return self._segments[0].start if self._segments else self._text_end
+        with self.changed:
+            return self._segments[0].start if self._segments else self._text_end
+
+    @property
+    def open_start(self) -> int:
+        """Position of the line that has not ended."""
+        return self._text_end
+
+    @property
+    def open_line(self) -> str:
+        """The line that has not ended."""
+        with self.changed:
+            self._look_at_open_line()
+            return self._lines.open_line
+
+    @property
+    def open_length(self) -> int:
+        """Characters of the line that has not ended, roughly."""
+        return self._lines.length
 
     def view(self, position: int) -> View:
         """Returns what stands at and after a position."""
         with self.changed:
-            index = bisect.bisect_right(self._segments, position, key=lambda segment: segment.end)
-            segments = [self._segments[i] for i in range(index, len(self._segments))]
-            return View(segments, self._text_end, self._lines.open_line, self.version, self.last_byte)
+            self._look_at_open_line()
+            return View(
+                _from(self._segments, position, _segment_end),
+                self._text_end,
+                self._lines.open_line,
+                self.version,
+                self.last_byte,
+                time.monotonic() - self.last_byte,
+                tuple(gap.position for gap in self.gaps),
+                self.finished_lines,
+            )
 
     def text(self, since: int = 0) -> str:
         """Returns the text from a position on, the open line last."""
-        view = self.view(since)
-        whole = "".join(segment.text for segment in view.segments) + view.open_line
-        start = view.segments[0].start if view.segments else view.open_start
-        return whole[max(0, since - start) :]
+        return self.between(since, 1 << 62)
+
+    def between(self, first: int, last: int) -> str:
+        """Returns the text between two positions, as far as it is still in memory."""
+        view = self.view(first)
+        pieces = [(segment.start, segment.text) for segment in view.segments] + [(view.open_start, view.open_line)]
+        return "".join(text[max(0, first - start) : max(0, last - start)] for start, text in pieces)
 
     def raw(self, since: int = 0) -> bytes:
         """Returns the bytes from a position on, as far as they are still in memory."""
+        return self.raw_from(since)[1]
+
+    def raw_from(self, since: int) -> tuple[int, bytes]:
+        """Returns the bytes from a position on, and where they begin: later, if older ones have left memory."""
         with self.changed:
-            index = bisect.bisect_right(self._chunks, since, key=lambda chunk: chunk.start + len(chunk.data))
-            chunks = [self._chunks[i] for i in range(index, len(self._chunks))]
-        data = b"".join(chunk.data for chunk in chunks)
-        return data[max(0, since - chunks[0].start) :] if chunks else b""
+            chunks, end = _from(self._chunks, since, _chunk_end), self.bytes_received
+        if not chunks:
+            return end, b""
+        skipped = max(0, since - chunks[0].start)
+        return chunks[0].start + skipped, b"".join(chunk.data for chunk in chunks)[skipped:]
+
+    def find_bytes(self, data: bytes, since: int) -> tuple[bool, int]:
+        """Looks for bytes at or after a position, not across gaps.
+
+        Returns:
+            Whether they are there, and the position behind them; else the position at which to go on when more came.
+        """
+        start, said = self.raw_from(since)
+        end = start + len(said)
+        borders = [start, *(gap.raw for gap in list(self.gaps) if start < gap.raw < end), end]
+        for first, last in itertools.pairwise(borders):
+            if (found := said.find(data, first - start, last - start)) >= 0:
+                return True, start + found + len(data)
+        return False, max(borders[-2], end - len(data) + 1)
 
     def lines_with_times(self, most: int) -> list[tuple[float, str]]:
         """Returns the last lines, each with its time of arrival; the open line is the last if there is one."""
@@ -157,7 +250,7 @@ class Transcript:
             if open_line := self._lines.open_line:
                 found.append((self.last_byte, open_line))
             for segment in reversed(self._segments):
-                for line in reversed(segment.text.split("\n")[:-1]):
+                for line in reversed(segment.text.rsplit("\n", most + 1)[-most - 1 : -1]):
                     if len(found) >= most:
                         break
                     found.append((segment.time, line))
@@ -165,15 +258,27 @@ class Transcript:
                     break
             return found[::-1]
 
-    def gap_between(self, first: int, last: int) -> Gap | None:
-        """Returns a gap between two positions, if there is one."""
-        return next((gap for gap in self.gaps if first < gap.position <= last), None)
-
     def _add(self, finished: str, now: float) -> None:
         if finished:
             self._segments.append(Segment(self._text_end, finished, now))
             self._text_end += len(finished)
+            self.finished_lines += finished.count("\n")
             self._text_kept += len(finished) + _OVERHEAD
+            self._seen = 0
+
+    def _look_at_open_line(self) -> int:
+        length = len(self._lines.open_line)
+        self._seen = max(self._seen, length)
+        return length
+
+    def _renew(self, finished: str, rewritten: int | None) -> None:
+        """Moves the open line up when a part of it was rewritten that somebody may have looked at already: then this part
+        stands behind every position that was given out, and is news to all."""
+        ends = [rewritten, finished.index("\n") if finished else None]
+        column = min((end for end in ends if end is not None), default=self._seen)
+        if column < self._seen:
+            self._text_end += self._seen - column
+            self._seen = column
 
     def _forget(self) -> None:
         while self._text_kept > self._limit and len(self._segments) > 1:
@@ -184,3 +289,14 @@ class Transcript:
     def _notify(self) -> None:
         self.version += 1
         self.changed.notify_all()
+
+
+def _chunk_end(chunk: Chunk) -> int:
+    return chunk.start + len(chunk.data)
+
+
+def _from(items: deque[T], position: int, end: Callable[[T], int]) -> list[T]:
+    """The items with anything behind a position. From the new end, as nearly everybody looks there."""
+    found = list(itertools.takewhile(lambda item: end(item) > position, reversed(items)))
+    found.reverse()
+    return found

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from ...errors import ConsoleWatcherError, UsageError
-from .patterns import Pattern
-from .transcript import Transcript
+from .patterns import Hit, Match, Pattern
+from .transcript import Transcript, View
+
+T = TypeVar("T")
+
+MOST_HITS = 1_000
+"""Hits that are kept; a device that says it all the time would fill the memory."""
+GROWTH = 1.125
+"""By how much the open line has to grow before it is looked at again, so that a long one is not looked at for each byte."""
+
+
+AFTERMATH = 1.0
+"""Seconds after a hit was told in which further ones belong to the same trouble: a panic has many lines, and fails one keyword."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +53,28 @@ class Watchers:
 
     def __init__(self) -> None:
         self.hits: list[WatcherHit] = []
-        """All hits so far."""
+        """The first hits; `count` has all."""
+        self.count = 0
         self._watchers: dict[str, Watcher] = {}
         self._allowed: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._told = 0
-        self._open_hits: set[tuple[str, int]] = set()
+        self._quiet_until = 0.0
+        self._open_hits: set[tuple[str, int]] = set()  # labels that were hit on an open line, with its number
+        self._quiet_version = -1
+        self._looked_until = 0  # how much of the open line was looked at
         self._seen: dict[str, int] = {}
 
-    def add(self, watcher: Watcher) -> None:
-        """Adds a watcher; one of the same label is replaced."""
+    def add(self, watcher: Watcher, seen: int = 0) -> None:
+        """Adds a watcher; one of the same label is replaced.
+
+        Args:
+            watcher: what to look for.
+            seen: how often it has appeared already since the device was switched on; for what is tolerated.
+        """
         with self._lock:
             self._watchers[watcher.label] = watcher
+            self._seen[watcher.label] = seen
             self._allowed.discard(watcher.label)
 
     def remove(self, label: str) -> Watcher:
@@ -97,32 +121,54 @@ class Watchers:
 
         A pattern that is too slow for what the device says is taken away and counts as hit, as it cannot be trusted.
         """
-        watchers = self.active
-        if not watchers:
-            return False
-        view = transcript.view(1 << 62)
-        start = view.open_start - len(finished)
-        before = len(self.hits)
-        for watcher in watchers:
-            try:
-                self._look_at_lines(watcher, finished, start)
-                self._look_at_open_line(watcher, view.open_line, view.open_start)
-            except UsageError as error:
-                self.remove(watcher.label)
-                self._hit(watcher, f"(watcher taken away: {error})", start)
-        return len(self.hits) > before
+        with self._lock:
+            before = self.count
+            watchers = self.active
+            if finished:
+                start, number = transcript.open_start - len(finished), transcript.finished_lines - finished.count("\n")
+                for watcher in watchers:
+                    known = (watcher.label, number) in self._open_hits
+                    self._guarded(watcher, start, partial(self._look_at_lines, text=finished, start=start, known=known))
+                self._open_hits = {hit for hit in self._open_hits if hit[1] >= transcript.finished_lines}
+                self._looked_until = 0
+            length, grown = transcript.open_length, self._looked_until * GROWTH
+            if watchers and length and not self._looked_until < length < grown:
+                self._look_at_open_line(watchers, transcript.view(1 << 62), settled=False)
+            return self.count > before
+
+    def look_when_quiet(self, transcript: Transcript, settle: float) -> None:
+        """Looks at the open line once more, if it has been quiet since the last look; costs nothing otherwise."""
+        if transcript.version != self._quiet_version and time.monotonic() - transcript.last_byte >= settle:
+            self._quiet_version = transcript.version
+            self.look_again(transcript, settle)
+
+    def look_again(self, transcript: Transcript, settle: float) -> float:
+        """Looks at the open line once more: what stands at its very end counts when it has been quiet.
+
+        Returns:
+            In how many seconds something more may count; 0 if nothing waits for that.
+        """
+        with self._lock:
+            view = transcript.view(1 << 62)
+            undecided = self._look_at_open_line(self.active, view, settled=view.quiet >= settle)
+            return settle - view.quiet if undecided else 0.0
 
     def raise_hit(self, console: str, device: str) -> None:
-        """Raises the first hit that nobody has been told of.
+        """Raises the first hit that nobody has been told of, unless it is the aftermath of one that was told.
 
         Raises:
             ConsoleWatcherError: there is one.
         """
         with self._lock:
-            if self._told >= len(self.hits):
+            if self._told >= self.count:
                 return
-            hit, more = self.hits[self._told], len(self.hits) - self._told - 1
-            self._told = len(self.hits)
+            pending = self.hits[self._told :] or self.hits[-1:]
+            hit = next((one for one in pending if one.time >= self._quiet_until), None)
+            more = self.count - self._told - 1
+            self._told = self.count
+            if hit is None:
+                return
+            self._quiet_until = time.monotonic() + AFTERMATH
         ago = time.monotonic() - hit.time
         others = f" {more} more hits followed." if more else ""
         raise ConsoleWatcherError(
@@ -130,7 +176,7 @@ class Watchers:
             f"'{hit.line[:500]}'. The pattern is {hit.watcher.pattern}.{others}"
         )
 
-    def _look_at_lines(self, watcher: Watcher, text: str, start: int) -> None:
+    def _look_at_lines(self, watcher: Watcher, text: str, start: int, known: bool) -> None:
         here = 0
         while here < len(text):
             candidate = watcher.pattern.first_candidate(text, here)
@@ -139,27 +185,48 @@ class Watchers:
             line_start = text.rfind("\n", 0, candidate) + 1
             line_end = text.find("\n", candidate)
             line = text[line_start:line_end]
-            if watcher.pattern.find(line):
-                key = (watcher.label, start + line_start)
-                if key not in self._open_hits:  # it was hit already when the line was still open
-                    self._hit(watcher, line, start + line_start)
-                self._open_hits.discard(key)
+            # The first line may have been hit already when it was still open.
+            if not (known and line_start == 0) and watcher.pattern.find(line):
+                self._hit(watcher, line, start + line_start)
             here = line_end + 1
 
-    def _look_at_open_line(self, watcher: Watcher, line: str, position: int) -> None:
-        key = (watcher.label, position)
-        if line and key not in self._open_hits and watcher.pattern.find(line):
-            self._open_hits.add(key)
-            self._hit(watcher, line, position)
+    def _look_at_open_line(self, watchers: list[Watcher], view: View, *, settled: bool) -> bool:
+        """Looks at the open line. A match that touches its end may be none when the line goes on, unless it is plain text.
+
+        Returns whether there is such a match.
+        """
+        undecided = False
+        self._looked_until = len(view.open_line)
+        for watcher in watchers if view.open_line else ():
+            key = (watcher.label, view.finished_lines)
+            hit = None if key in self._open_hits else self._guarded(watcher, view.open_start, _finder(view.open_line))
+            if hit and not settled and watcher.pattern.match is not Match.CONTAINS and hit.end == len(view.open_line):
+                undecided = True
+            elif hit:
+                self._open_hits.add(key)
+                self._hit(watcher, view.open_line, view.open_start)
+        return undecided
+
+    def _guarded(self, watcher: Watcher, position: int, look: Callable[[Watcher], T]) -> T | None:
+        try:
+            return look(watcher)
+        except UsageError as error:
+            self._watchers.pop(watcher.label, None)
+            self._hit(watcher, f"(watcher taken away: {error})", position)
+            return None
 
     def _hit(self, watcher: Watcher, line: str, position: int) -> None:
-        with self._lock:
-            self._seen[watcher.label] = self._seen.get(watcher.label, 0) + 1
-            if self._seen[watcher.label] <= watcher.tolerated:
-                return
-            self.hits.append(WatcherHit(watcher, line, position, time.monotonic()))
+        self._seen[watcher.label] = self._seen.get(watcher.label, 0) + 1
+        if self._seen[watcher.label] > watcher.tolerated:
+            self.count += 1
+            if len(self.hits) < MOST_HITS:
+                self.hits.append(WatcherHit(watcher, line, position, time.monotonic()))
 
     def _check(self, label: str) -> None:
         if label not in self._watchers:
             known = ", ".join(f"'{name}'" for name in self._watchers) or "none"
             raise UsageError(f"No watcher has the label '{label}'; there are {known}.")
+
+
+def _finder(line: str) -> Callable[[Watcher], Hit | None]:
+    return lambda watcher: watcher.pattern.find(line)

@@ -1,0 +1,181 @@
+"""Streams that die and come back, exporters that are killed or frozen: a wait ends in time and says what it was."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from conftest import open_console
+
+from JumpstarterLibrary.client import connect
+from JumpstarterLibrary.client.console import Mode
+from JumpstarterLibrary.errors import (
+    CallTimeoutError,
+    ConsoleTimeoutError,
+    InfrastructureError,
+    SessionLostError,
+)
+
+SLACK = 1.0
+"""Seconds by which no wait may outlive its deadline."""
+
+
+@pytest.fixture
+def exporter(start_exporter):
+    return start_exporter()
+
+
+@pytest.fixture
+def serial(exporter):
+    with connect(exporter.address, name="bench", timeout=10) as device:
+        yield open_console(device, "serial")
+
+
+@pytest.fixture(params=["disconnect", "abort"])
+def break_stream(request, serial):
+    """Breaks the stream after all that was said has arrived."""
+
+    def act(*arguments: object) -> None:
+        gaps = len(serial.transcript.gaps)
+        serial.device.serial.call(request.param, *arguments)
+        eventually(lambda: len(serial.transcript.gaps) > gaps)
+
+    return act
+
+
+def eventually(condition) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def say(serial, text: str) -> None:
+    before = serial.transcript.bytes_received
+    serial.device.serial.call("send", text)
+    eventually(lambda: serial.transcript.bytes_received == before + len(text))
+
+
+def test_a_stream_that_breaks_comes_back_with_a_gap_and_the_wait_goes_on(serial, break_stream):
+    say(serial, "before ")
+    found = []
+    waiter = threading.Thread(target=lambda: found.append(serial.wait_for_line("login:", timeout=20)))
+    waiter.start()
+    break_stream()
+    eventually(lambda: serial.connected)
+    say(serial, "login: \n")
+    waiter.join(20)
+    assert found[0].line == "login: "
+    assert found[0].before == "before \n"
+    assert len(serial.transcript.gaps) == 1
+
+
+def test_no_match_spans_a_gap(serial, break_stream):
+    say(serial, "first\nlog")
+    break_stream()
+    eventually(lambda: serial.connected)
+    say(serial, "in: second\n")
+    for wait in (
+        lambda: serial.wait_for_line("login:", since="session start", timeout=0.3),
+        lambda: serial.wait_for_lines(["log", "in: second"], mode=Mode.BLOCK, since="session start", timeout=0.3),
+        lambda: serial.wait_for_bytes(b"login:", since="session start", timeout=0.3),
+    ):
+        with pytest.raises(ConsoleTimeoutError, match="gap at|1 gap"):
+            wait()
+    assert serial.wait_for_lines(["first", "log"], since="session start")
+    assert serial.wait_for_line("in: second", since="session start").line == "in: second"
+
+
+def test_what_is_written_while_the_stream_is_broken_is_a_clear_error(serial):
+    serial.device.serial.call("disconnect", 2.0)
+    eventually(lambda: not serial.connected)
+    with pytest.raises(InfrastructureError, match="not open now"):
+        serial.write_line("hello")
+    with pytest.raises(ConsoleTimeoutError, match="stream broken"):
+        serial.wait_for_line("login:", timeout=0.3)
+    begin = time.monotonic()
+    eventually(lambda: serial.connected)
+    assert time.monotonic() - begin < 8
+    serial.write_line("hello")
+
+
+def test_a_device_that_is_switched_on_gets_its_stream_at_once(serial):
+    serial.device.serial.call("disconnect", 0.5)
+    eventually(lambda: not serial.connected and "comes back" in serial.problem)
+    time.sleep(0.5)
+    serial.switched_on()
+    eventually(lambda: serial.connected)
+
+
+def test_a_stream_that_breaks_again_and_again_leaves_one_gap_and_is_not_opened_all_the_time(serial):
+    opened, end = 0, time.monotonic() + 1.5
+    while time.monotonic() < end:
+        if serial.connected:
+            opened += 1
+            serial.device.serial.call("disconnect")
+            eventually(lambda: not serial.connected)
+        time.sleep(0.001)
+    assert opened <= 8
+    assert len(serial.transcript.gaps) == 1
+
+
+def test_an_exporter_that_is_killed_ends_the_wait_at_once(exporter, serial):
+    threading.Timer(0.3, exporter.kill).start()
+    begin = time.monotonic()
+    with pytest.raises(SessionLostError, match="lost"):
+        serial.wait_for_line("login:", timeout=60)
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda serial: serial.wait_for_line("login:", timeout=1),
+        lambda serial: serial.wait_for_bytes(b"login:", timeout=1),
+        lambda serial: serial.wait_for_line("login:", timeout=30, idle=1),
+        lambda serial: serial.should_not_appear("panic", 1),
+        lambda serial: serial.should_be_idle(1),
+        lambda serial: serial.wait_until_idle(1),
+        lambda serial: serial.write_line("hello", expect_echo=True, timeout=1),
+    ],
+)
+def test_a_frozen_exporter_is_told_from_a_silent_device(exporter, serial, wait):
+    say(serial, "last words\n")
+    exporter.freeze()
+    begin = time.monotonic()
+    with pytest.raises(CallTimeoutError, match=r"frozen(.|\n)*last words"):
+        wait(serial)
+    assert time.monotonic() - begin < 1 + SLACK
+    exporter.thaw()
+    say(serial, "awake again\n")
+    assert serial.wait_for_line("awake again")
+
+
+def test_sending_to_a_driver_that_takes_nothing_ends_with_its_deadline(exporter):
+    with connect(exporter.address, timeout=10) as device:
+        console = open_console(device, "deaf")
+        begin = time.monotonic()
+        with pytest.raises(CallTimeoutError, match="stalled"):
+            console.write(b"x" * 50_000_000, timeout=1)
+        assert time.monotonic() - begin < 1 + SLACK
+        console.close()
+
+
+def test_a_closed_console_leaves_no_stream_at_the_exporter(serial):
+    def streams() -> int:
+        return serial.device.serial.call("clients")
+
+    assert streams() == 1
+    serial.close()
+    eventually(lambda: streams() == 0)
+
+
+def test_a_console_that_is_closed_while_its_stream_is_opened_leaves_none(serial):
+    for _ in range(10):
+        console = open_console(serial.device, "serial")
+        console.device.serial.call("disconnect")
+        eventually(lambda console=console: console.transcript.gaps)
+        time.sleep(0.1)  # about when it tries again
+        console.close()
+        eventually(lambda: serial.device.serial.call("clients") == 0)
