@@ -234,6 +234,11 @@ async def _exit(shell: Shell, arguments: list[str]) -> int:
     raise LeaveError(Outcome.LOG_OUT)
 
 
+async def _eval(shell: Shell, arguments: list[str]) -> int:
+    await shell.execute(" ".join(arguments))
+    return shell.status
+
+
 def _says(text: Callable[[Shell], str]) -> Callable[[Shell, list[str]], Awaitable[int]]:
     async def command(shell: Shell, arguments: list[str]) -> int:
         shell.print(text(shell))
@@ -254,6 +259,7 @@ COMMANDS: dict[str, Callable[[Shell, list[str]], Awaitable[int]]] = {
     "cat": _cat,
     "dmesg": _dmesg,
     "echo": _echo,
+    "eval": _eval,
     "exit": _exit,
     "export": _export,
     "false": _returns(1),

@@ -18,8 +18,10 @@ from .transcript import Mark, View
 if TYPE_CHECKING:
     from .console import Console
 
-KERNEL_LINE = re.compile(r"^\[ *\d+\.\d{3,6}\](\[[ \w]+\])? .*$")
+KERNEL_LINE = re.compile(r"^\[ *(\d+\.\d{3,6})\](?:\[[ \w]+\])? ")
 """A line that the kernel prints in between: its time stamp in brackets."""
+RECENT_LINES = 2_000
+"""How far back the kernel's newest line is looked for."""
 RESYNC_TIMEOUT = 3.0
 """Seconds that the shell gets to answer again after a command that timed out."""
 INTERRUPT = b"\x03"
@@ -52,10 +54,10 @@ class Shell:
             self._resynchronise(deadline)
         mark = secrets.token_hex(4)
         # The marks are quoted in pieces, so that the echo of this line does not hold them in one.
-        between = "" if command.endswith("&") else "\n" if "#" in command else ";"
+        framed = f'echo "JL""B{mark}"; {_closed(command)}; echo "JL""E{mark}:$?"'
         began, before = time.monotonic(), self._console.mark()
-        self._console.write_line(f'echo "JL""B{mark}"; {command}{between} echo "JL""E{mark}:$?"', expect_echo=False)
         try:
+            self._console.write_line(framed, expect_echo=False, timeout=deadline.remaining)
             return self._collect(command, mark, before, deadline, began)
         except BaseException:  # also Robot's timeout and Ctrl-C: the command may still be running
             self._lost = True
@@ -63,12 +65,12 @@ class Shell:
 
     def _collect(self, command: str, mark: str, before: Mark, deadline: Deadline, began: float) -> CommandResult:
         console = self._console
-        begin = console.wait_for_line(f"JLB{mark}$", match=Match.REGEX, since=before, timeout=deadline.remaining)
+        begin = console.wait_for_line(f"JLB{mark}", since=before, timeout=deadline.remaining)
         end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline.remaining)
-        output = console.transcript.between(begin.end, end.start).removeprefix("\n")
-        lines = output.split("\n")
-        noise = [line for line in lines if KERNEL_LINE.match(line)]
-        kept = "\n".join(line for line in lines if not KERNEL_LINE.match(line)).removesuffix("\n")
+        lines = console.transcript.between(begin.end, end.start).removeprefix("\n").split("\n")
+        newest = newest_stamp(console.transcript.lines_with_times(RECENT_LINES), began)
+        noise = [line for line in lines if (stamp := kernel_stamp(line)) is not None and stamp > newest]
+        kept = "\n".join(line for line in lines if line not in noise).removesuffix("\n")
         return CommandResult(command, kept, int(end.groups[0] or 0), time.monotonic() - began, "\n".join(noise))
 
     def _resynchronise(self, deadline: Deadline) -> None:
@@ -83,6 +85,25 @@ class Shell:
         except ConsoleTimeoutError as error:
             raise ConsoleTimeoutError(f"The shell does not answer since an earlier command timed out. {error}") from None
         self._lost = False
+
+
+def _closed(command: str) -> str:
+    """Sees to it that what stands behind a command is not swallowed by a comment, or spoiled by an `&`, at its end."""
+    if "#" not in command and not command.endswith("&"):
+        return command
+    return "eval '" + command.replace("'", "'\\''") + "'"
+
+
+def kernel_stamp(line: str) -> float | None:
+    """Returns the time stamp of a line that the kernel printed."""
+    match = KERNEL_LINE.match(line)
+    return float(match[1]) if match else None
+
+
+def newest_stamp(lines: list[tuple[float, str]], before: float) -> float:
+    """Returns the kernel's newest time stamp before a moment. What `dmesg` prints is no newer, and so is no noise."""
+    stamps = [stamp for when, line in lines if when < before and (stamp := kernel_stamp(line)) is not None]
+    return max(stamps, default=-1.0)
 
 
 class _FirstOf:

@@ -22,7 +22,7 @@ GROWTH = 1.125
 
 
 AFTERMATH = 1.0
-"""Seconds after a hit was told in which further ones belong to the same trouble: a panic has many lines, and fails one keyword."""
+"""Seconds after a hit was told in which further ones belong to the same trouble: a panic has many lines and fails one keyword."""
 
 
 @dataclass(frozen=True)
