@@ -191,6 +191,7 @@ class Sessions:
                 logs=True,
                 origin=place.origin,
                 redact=self.redact,
+                old_logs=place.kind is not Kind.ADDRESS,  # what an embedded device said at its start is news
             )
             stack.callback(device.close)
             if journal_folder is not None:

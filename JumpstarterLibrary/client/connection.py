@@ -103,12 +103,23 @@ class Connection:
             time.sleep(STATUS_INTERVAL)
 
     def get_report(self, deadline: Deadline) -> Any:
-        """Fetches the description of the driver tree."""
-        return self._open_rpc(self.stub.GetReport, Empty(), deadline)
+        """Fetches the description of the driver tree.
+
+        Raises:
+            ConnectionFailedError: what answers is no exporter, or nothing answers.
+        """
+        try:
+            return self._open_rpc(self.stub.GetReport, Empty(), deadline)
+        except grpc.RpcError:
+            raise ConnectionFailedError(
+                f"Cannot open device '{self.name}': a gRPC server answers at {self.address}, but it is no exporter."
+            ) from None
 
     def _open_rpc(self, rpc: Any, request: Any, deadline: Deadline) -> Any:
         try:
-            return rpc(request, timeout=max(deadline.remaining, 0.001), metadata=self.metadata)
+            answer, call = rpc.with_call(request, timeout=max(deadline.remaining, 0.001), metadata=self.metadata)
+            self._note_log_position(call)
+            return answer
         except grpc.RpcError as error:
             code, text = error.code(), shorten(self.redact(error.details() or ""))
             where = f"device '{self.name}'" + (f" at {self.address}" if str(self.address) != self.name else "")
@@ -147,9 +158,7 @@ class Connection:
         begin, outcome, detail = time.monotonic(), "interrupted", ""
         try:
             response, rpc = self.stub.DriverCall.with_call(request, timeout=timeout, metadata=self.metadata)
-            for key, value in rpc.trailing_metadata() or ():
-                if key == LOG_POSITION_KEY:
-                    self.log_position = int(value)
+            self._note_log_position(rpc)
             result = values.decode(response.result)
             outcome, detail = "ok", self._shown(result)
             return result
@@ -204,6 +213,11 @@ class Connection:
                 settled.cancel()
             detail = detail or f"{count} values"
             self._write_down(act, arguments, begin, outcome, detail, streaming=True)
+
+    def _note_log_position(self, call: Any) -> None:
+        for key, value in call.trailing_metadata() or ():
+            if key == LOG_POSITION_KEY:
+                self.log_position = int(value)
 
     @cached_property
     def router(self) -> Any:

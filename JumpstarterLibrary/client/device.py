@@ -206,8 +206,15 @@ def open_device(
     logs: bool = False,
     origin: str = "given address",
     redact: Redactor | None = None,
+    old_logs: bool = False,
 ) -> Device:
-    """Opens a device; the caller closes it. Arguments and errors as for `connect`."""
+    """Opens a device; the caller closes it. Arguments and errors as for `connect`.
+
+    Args:
+        origin: which rule chose the target, for the journal.
+        redact: masks secrets; one of its own unless given.
+        old_logs: whether to read what the exporter's log held before, too, where the exporter can tell it apart.
+    """
     address = parse_address(target)
     if address.path is not None and not Path(address.path).exists():
         raise ConnectionFailedError(
@@ -231,7 +238,8 @@ def open_device(
     journal.append(SessionOpened(alias=device.name, target=str(address), origin=origin, drivers=len(nodes)))
     connection.on_loss = lambda failure: _write_loss(device, failure)
     if logs:
-        device.logs = LogReader(connection, {node.uuid: node.path for node in reversed(nodes)})
+        paths = {node.uuid: node.path for node in reversed(nodes)}
+        device.logs = LogReader(connection, paths, 0 if old_logs else connection.log_position)
     return device
 
 

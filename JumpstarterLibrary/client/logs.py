@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from ..journal import LogGap, LogLine
-from ..wire.protocol import LOG_POSITION_KEY, log_source_name
+from ..wire.protocol import LOG_AFTER_KEY, LOG_POSITION_KEY, log_source_name
 from .connection import Connection
 
 JOIN_BUDGET = 0.5
@@ -22,9 +22,16 @@ _GAP = re.compile(r"\[(\d+) log lines lost here")
 
 
 class LogReader:
-    """The only LogStream of a session, as upstream's exporter gives each line to one reader only."""
+    """The only LogStream of a session, as upstream's exporter gives each line to one reader only.
 
-    def __init__(self, connection: Connection, paths: dict[str, str]) -> None:
+    Args:
+        connection: the session.
+        paths: the drivers' paths by uuid.
+        after: the last line that is older than this session, where the exporter counts them.
+    """
+
+    def __init__(self, connection: Connection, paths: dict[str, str], after: int = 0) -> None:
+        self._after = after
         self.position: int | None = None
         """How many lines of our exporter's log have arrived; None if the exporter does not count."""
         self._shown = 0
@@ -66,7 +73,8 @@ class LogReader:
         """Reads until the stream ends; returns whether it is of no use to try again."""
         connection = self._connection
         try:
-            self._rpc = connection.stub.LogStream(Empty(), metadata=connection.metadata)
+            metadata = ((LOG_AFTER_KEY, str(max(self._after, self._shown))), *(connection.metadata or ()))
+            self._rpc = connection.stub.LogStream(Empty(), metadata=metadata)
             if self._stopped.is_set():
                 self._rpc.cancel()
             for key, value in self._rpc.initial_metadata() or ():

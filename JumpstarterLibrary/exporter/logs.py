@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import threading
 from collections import deque
@@ -80,12 +81,17 @@ class LogHub:
                 reader.put(line)
 
     @contextlib.contextmanager
-    def reader(self) -> Iterator[tuple[int, AsyncIterator[Line]]]:
-        """Gives the position before the first line that the reader will get, and the lines; enter it in the loop."""
+    def reader(self, after: int = 0) -> Iterator[tuple[int, AsyncIterator[Line]]]:
+        """Gives the position before the first line that the reader will get, and the lines; enter it in the loop.
+
+        Args:
+            after: the position of the last line that the reader does not want.
+        """
         reader = _Reader(asyncio.get_running_loop(), self._reader_limit)
         with self._lock:
-            start = self.position - len(self._history)
-            for line in self._history:
+            oldest = self.position - len(self._history)
+            start = min(max(oldest, after), self.position)
+            for line in itertools.islice(self._history, start - oldest, None):
                 reader.put(line)
             self._readers.append(reader)
         try:

@@ -16,7 +16,7 @@ from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
 
 from ..errors import ValueNotSendableError
 from ..wire import values
-from ..wire.protocol import LOG_POSITION_KEY, PASSPHRASE_KEY, CallKind
+from ..wire.protocol import LOG_AFTER_KEY, LOG_POSITION_KEY, PASSPHRASE_KEY, CallKind
 from . import calls, router
 from .calls import CallRefusedError
 from .logs import current_hub
@@ -48,6 +48,7 @@ class ExporterService(jumpstarter_pb2_grpc.ExporterServiceServicer):  # type: ig
             )
             for row in self._session.rows
         ]
+        context.set_trailing_metadata(((LOG_POSITION_KEY, str(self._session.log.position)),))
         return pb.GetReportResponse(uuid=str(self._session.uuid), labels=self._session.labels, reports=reports)
 
     async def DriverCall(self, request: Any, context: Any) -> Any:
@@ -69,8 +70,8 @@ class ExporterService(jumpstarter_pb2_grpc.ExporterServiceServicer):  # type: ig
                     await context.write(pb.StreamingDriverCallResponse(uuid=str(uuid4()), result=encode_result(item)))
 
     async def LogStream(self, request: Any, context: Any) -> None:
-        """Sends the log from its kept beginning, without end."""
-        with self._session.log.reader() as (position, lines):
+        """Sends the log without end, from its kept beginning or from where the client wants it."""
+        with self._session.log.reader(wanted_position(context)) as (position, lines):
             await context.send_initial_metadata(((LOG_POSITION_KEY, str(position)),))
             async for line in lines:
                 await context.write(
@@ -133,6 +134,12 @@ async def answering(session: Session, context: Any) -> AsyncIterator[None]:
         position = ((LOG_POSITION_KEY, str(session.log.position)),)
         await context.abort(refusal.code, calls.shorten(refusal.details), position)
     context.set_trailing_metadata(((LOG_POSITION_KEY, str(session.log.position)),))
+
+
+def wanted_position(context: Any) -> int:
+    """After which line of the log the client wants to begin; from the first, unless it says so properly."""
+    given = [value for key, value in context.invocation_metadata() or () if key == LOG_AFTER_KEY]
+    return int(given[0]) if given and str(given[0]).isdecimal() else 0
 
 
 def encode_result(result: object) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import functools
 import json
@@ -33,6 +34,7 @@ class JsonLinesFile:
         self._file: TextIO | None = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._written = threading.Event()
         self._writer = _writer()
+        atexit.register(self.close)  # for sessions that are kept open to the end
 
     def append(self, event: Event) -> None:
         """Queues an event."""
@@ -40,6 +42,7 @@ class JsonLinesFile:
 
     def close(self) -> None:
         """Writes what is queued, at most for two seconds, and closes the file."""
+        atexit.unregister(self.close)
         self._writer.queue.put((self, None))
         self._writer.hurry.set()
         self._written.wait(FLUSH_BUDGET)

@@ -11,6 +11,8 @@ REQUEST_KEY = "request"
 RESOURCE_KEY = "resource"
 LOG_POSITION_KEY = "x-jumpstarter-log-position"
 """Ours: how many log lines the session had written when it answered. Upstream neither sends nor minds it."""
+LOG_AFTER_KEY = "x-jumpstarter-log-after"
+"""Ours: after which line of the log a reader wants to begin. Upstream does not mind it and sends what it has kept."""
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes that an exporter takes in one message unless it was told otherwise (protocol §4.6)."""
 

@@ -517,6 +517,17 @@ def test_lines_are_there_when_the_call_has_caught_up(serve: Callable[..., Device
         assert lines(device)[-1].message == str(number)
 
 
+def test_lines_from_before_the_session_are_not_shown() -> None:
+    root = Trouble()
+    with Session(root_device=root) as session, session.serve_unix() as path:
+        root.logger.info("of somebody else's session")
+        with connect(path, timeout=10, logs=True) as device:
+            device.call("tell", "of this one")
+            assert device.logs is not None
+            device.logs.catch_up(2)
+            assert [line.message for line in lines(device)] == ["of this one"]
+
+
 def test_lines_that_were_lost_leave_a_mark(serve: Callable[..., Device], monkeypatch: pytest.MonkeyPatch) -> None:
     from JumpstarterLibrary.exporter import logs
 
@@ -524,9 +535,10 @@ def test_lines_that_were_lost_leave_a_mark(serve: Callable[..., Device], monkeyp
     root = Trouble()
     with Session(root_device=root) as session, session.serve_unix() as path:
         session.log._reader_limit = 5
-        for number in range(1000):
-            root.logger.info(str(number))
         with connect(path, timeout=10, logs=True) as device:
+            device.call("tell", "before")
+            for number in range(1000):
+                root.logger.info(str(number))
             assert eventually(lambda: lines(device) and lines(device)[-1].message == "999")
             texts = [line.message for line in lines(device)]
             assert any("lines lost here" in text for text in texts)

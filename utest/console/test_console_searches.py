@@ -232,7 +232,9 @@ def test_bytes_never_span_a_gap():
         console.wait_for_bytes(b"\x02\x03\x03", since="session start")
 
 
-@pytest.mark.parametrize(("text", "match"), [("", Match.CONTAINS), ("a*", Match.REGEX), ("(", Match.REGEX), ("a\nb", Match.EXACT)])
+@pytest.mark.parametrize(
+    ("text", "match"), [("", Match.CONTAINS), ("a*", Match.REGEX), ("(", Match.REGEX), ("a\nb", Match.EXACT)]
+)
 def test_a_pattern_that_cannot_be_meant_is_refused(text, match):
     with pytest.raises(UsageError):
         Pattern(text, match)

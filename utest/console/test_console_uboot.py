@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -207,6 +208,7 @@ class Bench:
 
     def open(self, **options: Any) -> None:
         self.console = self.device.serial.open_console(**options)
+        self.console.configure(settle=timedelta(milliseconds=30))
         self.u_boot = UBoot(self.console)
 
     def boot(self, **options: Any) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -181,3 +183,15 @@ def test_a_session_writes_its_life_and_a_failed_opening_leaves_no_file(tmp_path:
     assert kinds[0] == "session-opened"
     assert "call" in kinds
     assert kinds[-1] == "session-closed"
+
+
+def test_a_file_that_nobody_closes_is_complete_when_the_process_ends(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from JumpstarterLibrary.journal import JsonLinesFile, KeywordStarted\n"
+        "file = JsonLinesFile(Path(sys.argv[1]))\n"
+        "for number in range(100): file.append(KeywordStarted(name=str(number)))\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.jsonl")], check=True, timeout=30)
+
+    assert [line["name"] for line in read(tmp_path / "a.jsonl")] == [str(number) for number in range(100)]

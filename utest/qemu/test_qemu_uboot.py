@@ -17,7 +17,7 @@ pytestmark = pytest.mark.qemu
 HERE = Path(__file__).parent
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Upstream's exporter with the virtual board."""
     needs("qemu-system-arm", "qemu-system-aarch64")

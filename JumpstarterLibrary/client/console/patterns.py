@@ -17,6 +17,8 @@ SEARCH_LIMIT = 0.25
 """Seconds that searching may take. More means that the pattern backtracks without end on what the device said."""
 SLOWEST = 1_000_000
 """Characters that are searched in a second, at the least, on a busy machine too: what takes longer counts against the limit."""
+FAST_ENOUGH = 20_000_000
+"""Characters that a search in many lines at once gets through in a second; else line by line is quicker."""
 LINE_COST = 100
 """Characters that the search in one line costs beside its own."""
 
@@ -102,7 +104,7 @@ class Pattern:
             return lines.find(self.text, start)
         if self._in_many is not None and not self._too_slow_in_many:
             try:
-                found = self._in_many.search(lines, start, timeout=SEARCH_LIMIT / 5)
+                found = self._in_many.search(lines, start, timeout=0.005 + (len(lines) - start) / FAST_ENOUGH)
                 return found.start() if found else -1
             except TimeoutError:
                 # It may be slow only because it runs over the ends of lines, as [^x]* does.

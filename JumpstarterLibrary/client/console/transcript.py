@@ -74,7 +74,8 @@ class View:
     segments: list[Segment]
     open_start: int
     open_line: str
-    version: int
+    complete: bool
+    """Whether it reaches to the end."""
     last_byte: float
     quiet: float
     """Seconds since the last byte, at the moment of the view."""
@@ -191,19 +192,27 @@ class Transcript:
         """Characters of the line that has not ended, roughly."""
         return self._lines.length
 
-    def view(self, position: int) -> View:
-        """Returns what stands at and after a position."""
+    def view(self, position: int, most: int | None = None) -> View:
+        """Returns what stands at and after a position.
+
+        Args:
+            position: where to begin.
+            most: characters of finished lines; if there are more, the view has neither the rest nor the open line.
+        """
         with self.changed:
             self._look_at_open_line()
+            segments, end, open_line = _from(self._segments, position, _segment_end), self._text_end, self._lines.open_line
+            if most is not None and len(segments) > (few := _within(segments, most)):
+                segments, end, open_line = segments[:few], segments[few].start, ""
             return View(
-                _from(self._segments, position, _segment_end),
-                self._text_end,
-                self._lines.open_line,
-                self.version,
-                self.last_byte,
-                time.monotonic() - self.last_byte,
-                tuple(gap.position for gap in self.gaps),
-                self.finished_lines,
+                segments=segments,
+                open_start=end,
+                open_line=open_line,
+                complete=end == self._text_end,
+                last_byte=self.last_byte,
+                quiet=time.monotonic() - self.last_byte,
+                gaps=tuple(gap.position for gap in self.gaps),
+                finished_lines=self.finished_lines,
             )
 
     def text(self, since: int = 0) -> str:
@@ -289,6 +298,12 @@ class Transcript:
     def _notify(self) -> None:
         self.version += 1
         self.changed.notify_all()
+
+
+def _within(segments: list[Segment], most: int) -> int:
+    """How many segments, at least one, have no more characters."""
+    sizes = itertools.accumulate(len(segment.text) for segment in segments)
+    return max(1, bisect.bisect_right(list(sizes), most))
 
 
 def _chunk_end(chunk: Chunk) -> int:

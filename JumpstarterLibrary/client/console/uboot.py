@@ -19,7 +19,7 @@ from ...errors import (
     JumpstarterError,
     UsageError,
 )
-from ...wire.deadline import Deadline, Timeout, in_words
+from ...wire.deadline import Deadline, Timeout, in_words, seconds
 from .explain import explain_timeout
 from .patterns import Match, Pattern
 from .result import CommandResult, ConsoleMatch
@@ -43,6 +43,8 @@ ECHO_TIMEOUT = 1.0
 """Seconds without any further echo, after which a line that was typed counts as not taken."""
 LONGEST_SHOWN = 200
 """Characters of a line in a message."""
+TICK = 0.5
+"""Seconds after which a wait looks around even if nothing came."""
 GRACE = 0.6
 """Seconds beyond the deadline for leaving U-Boot at its prompt."""
 
@@ -266,10 +268,11 @@ class UBoot:
                 rest = min(rest, max(began, console.transcript.last_byte) + idle - now)
             if rest <= 0:
                 return None
+            # A line without end counts when this has passed.
+            settle = console.transcript.last_byte + seconds(console.options.settle) - now
             with console.transcript.changed:
                 if console.transcript.version == version:
-                    # Not longer than it takes a line without end to count.
-                    console.transcript.changed.wait(min(rest, KEY_INTERVAL))
+                    console.transcript.changed.wait(min(rest, settle + 0.001 if settle > 0 else TICK))
 
     def _wait(self, search: Search, missing: str, deadline: Deadline) -> ConsoleMatch:
         began = time.monotonic()
@@ -303,12 +306,10 @@ class _PromptAtOnce(PromptSearch):
         line = view.open_line
         while self._key and line.endswith(self._key):
             line = line.removesuffix(self._key)
-        # The begin of a word may have been taken by autoboot.
-        rests = ["", *(self._key[index:] for index in range(1, len(self._key)))]
-        shorter = (line.removesuffix(rest) for rest in rests if line.endswith(rest))
-        return next(
-            filter(None, (super(_PromptAtOnce, self).in_open_line(replace(view, open_line=one)) for one in shorter)), None
-        )
+        for rest in ("", *(self._key[index:] for index in range(1, len(self._key)))):  # autoboot may have taken a word's begin
+            if line.endswith(rest) and (found := super().in_open_line(replace(view, open_line=line.removesuffix(rest)))):
+                return found
+        return None
 
     def in_open_line(self, view: View) -> list[Found] | None:
         """Has been looked at."""

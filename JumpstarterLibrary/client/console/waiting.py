@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TICK = 0.5
 """Seconds after which a wait looks around even if nothing came."""
+MOST_AT_ONCE = 2 * 1024 * 1024
+"""Characters that are searched before somebody looks at the clock again."""
 GRACE = 0.5
 """Seconds beyond the deadline in which a match on the open line may become certain."""
 ALIVE = 0.2
@@ -41,6 +43,7 @@ class ConsoleWaits:
     last_match: ConsoleMatch | None = None
     _text_cursor = 0
     _raw_cursor = 0
+    _behind = False  # whether there is more than the last look took in
 
     def place(self, since: str | Mark) -> Mark:
         """Returns the place that a name stands for."""
@@ -213,8 +216,9 @@ class ConsoleWaits:
             return None
 
     def poll(self, search: Search) -> list[Found] | None:
-        """Looks once at what is there now; the open line counts only when the stream has been quiet."""
-        view = self.transcript.view(search.position)
+        """Looks once at what is there now, or at the first part of it if it is much; the open line counts only when the stream has been quiet."""
+        view = self.transcript.view(search.position, MOST_AT_ONCE)
+        self._behind = not view.complete
         found = search.in_lines(view)
         # As quiet as it was when we looked: searching takes time, and more may have come meanwhile.
         if not found and view.open_line and view.quiet >= seconds(self.options.settle):
@@ -229,10 +233,11 @@ class ConsoleWaits:
             version = self.transcript.version
             if found := self.poll(search):
                 return self.take(found, start, began)
-            if deadline.expired and time.monotonic() < last and self._pending(search):
-                # It is on the open line: a moment more shows whether the line goes on.
+            if deadline.expired and time.monotonic() < last and (self._behind or self._pending(search)):
+                # It is on the open line: a moment more shows whether the line goes on. Or it may be in what was not looked at yet.
                 deadline = Deadline(min(seconds(self.options.settle), last - time.monotonic()))
-            self._pause(str(search), version, deadline, idle, began, total)
+            if not self._behind or deadline.expired:
+                self._pause(str(search), version, deadline, idle, began, total)
 
     def _pending(self, search: Search) -> list[Found] | None:
         view = self.transcript.view(search.position)
