@@ -43,6 +43,13 @@ An Unexpected Second Boot
     Run Keyword And Expect Error    DEVICE: *must not (second boot: Linux)*
     ...    Wait For Line On Console    this never comes    timeout=20s
 
+A Boot Before The Watcher Is The First One
+    Fail On Known Console Failures    SECOND_BOOT    scope=Test
+    Login To Console    root    sesame
+    Write Line To Console    reboot
+    Run Keyword And Expect Error    DEVICE: *must not (second boot: Linux)*
+    ...    Wait For Line On Console    this never comes    timeout=20s
+
 An Unknown Label Lists The Known Ones
     Fail On Console Output    Kernel panic    label=panic    scope=Test
     Run Keyword And Expect Error    TEST: No watcher has the label 'panik'; there are 'panic'.

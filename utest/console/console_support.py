@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -74,7 +75,7 @@ class Saying:
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     """Cuts bytes into chunks at these places."""
     borders = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
-    return [data[first:last] for first, last in zip(borders, borders[1:], strict=False) if first < last]
+    return [data[first:last] for first, last in itertools.pairwise(borders) if first < last]
 
 
 def random_chunks(data: bytes, seed: int, longest: int) -> list[bytes]:

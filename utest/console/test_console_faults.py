@@ -81,7 +81,7 @@ def test_no_match_spans_a_gap(serial, break_stream):
         lambda: serial.wait_for_lines(["log", "in: second"], mode=Mode.BLOCK, since="session start", timeout=0.3),
         lambda: serial.wait_for_bytes(b"login:", since="session start", timeout=0.3),
     ):
-        with pytest.raises(ConsoleTimeoutError, match="gap at|1 gap"):
+        with pytest.raises(ConsoleTimeoutError, match=r"gap at|1 gap"):
             wait()
     assert serial.wait_for_lines(["first", "log"], since="session start")
     assert serial.wait_for_line("in: second", since="session start").line == "in: second"

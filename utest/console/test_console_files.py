@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
+from pathlib import Path
 
 import pytest
 from console_support import PLACES, cut, random_chunks
@@ -109,7 +109,7 @@ def test_a_secret_that_becomes_known_later_is_masked_from_then_on(tmp_path):
     assert (tmp_path / "serial.log").read_bytes() == b"hunter2 <secret>"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_disturbs_nobody(tmp_path, serve):
     (tmp_path / "console.log").symlink_to("/dev/full")
     device = serve(MockConsole())

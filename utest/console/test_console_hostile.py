@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from console_support import BareConsole
 from conftest import open_console
+from console_support import BareConsole
 
 from JumpstarterLibrary.client.console import Match, Mode, Watcher
 from JumpstarterLibrary.client.console.patterns import Pattern

@@ -39,7 +39,7 @@ def flood(seed: int) -> bytes:
 
 def longest_chunk(run: int) -> int:
     """Short ones once only: each costs as much as a long one."""
-    return 500 if run == 0 else random.Random(run).choice([3_000, 20_000, 60_000])
+    return 2_000 if run == 0 else random.Random(run).choice([10_000, 30_000, 60_000])
 
 
 class Cursor(threading.Thread):

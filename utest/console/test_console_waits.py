@@ -9,8 +9,8 @@ import time
 from datetime import timedelta
 
 import pytest
-from console_support import BareConsole, Saying
 from conftest import open_console
+from console_support import BareConsole, Saying
 
 from JumpstarterLibrary.client.console import Match, Mode
 from JumpstarterLibrary.drivers.console import MockConsole
@@ -46,11 +46,11 @@ class TestNeverHalfAValue:
 
             def in_lines(self, view):
                 time.sleep(0.1)  # meanwhile more may have come, which this view does not have
-                return None
+                return
 
             def in_open_line(self, view):
                 looked.append(view.open_line)
-                return None
+                return
 
         looked: list[str] = []
         time.sleep(0.01)

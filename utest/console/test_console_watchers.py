@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from console_support import BareConsole, Saying
 from conftest import open_console
+from console_support import BareConsole, Saying
 
 from JumpstarterLibrary.client import connect
 from JumpstarterLibrary.client.console import Match, Watcher

@@ -53,7 +53,7 @@ class Watchers:
 
     def __init__(self) -> None:
         self.hits: list[WatcherHit] = []
-        """The first hits; `count` has all."""
+        """The first hits, and the last one; `count` has all."""
         self.count = 0
         self._watchers: dict[str, Watcher] = {}
         self._allowed: set[str] = set()
@@ -219,8 +219,8 @@ class Watchers:
         self._seen[watcher.label] = self._seen.get(watcher.label, 0) + 1
         if self._seen[watcher.label] > watcher.tolerated:
             self.count += 1
-            if len(self.hits) < MOST_HITS:
-                self.hits.append(WatcherHit(watcher, line, position, time.monotonic()))
+            del self.hits[MOST_HITS - 1 :]
+            self.hits.append(WatcherHit(watcher, line, position, time.monotonic()))
 
     def _check(self, label: str) -> None:
         if label not in self._watchers:
