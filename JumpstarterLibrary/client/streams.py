@@ -22,6 +22,9 @@ from .failures import Act, Attempt
 QUEUED_FRAMES = 16
 """Frames that wait to be sent; then sending blocks until the exporter takes more."""
 
+TICK = 0.1
+"""Seconds after which sending looks whether the stream has ended meanwhile."""
+
 _END = object()
 
 
@@ -43,7 +46,9 @@ class ByteStream:
         connection.check_usable(act)
         self._connection = connection
         self._act = act
-        self._outgoing: queue.Queue[Any] = queue.Queue(QUEUED_FRAMES)
+        # The limit is a count beside the queue, so that ending the stream needs no room in it.
+        self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._room = threading.Semaphore(QUEUED_FRAMES)
         self._finished = False
         request = json.dumps({"kind": "driver", "uuid": uuid, "method": act.method})
         metadata = ((REQUEST_KEY, request), *(connection.metadata or ()))
@@ -90,14 +95,14 @@ class ByteStream:
         """
         deadline = Deadline(timeout)
         for part in frames.split(data):
-            if self._finished or not self._rpc.is_active():
-                raise InfrastructureError(f"Sending to {self._act} failed: the stream has ended.")
-            try:
-                self._outgoing.put(router_pb2.StreamRequest(payload=part), timeout=max(deadline.remaining, 0.001))
-            except queue.Full:
-                raise CallTimeoutError(
-                    f"Sending to {self._act} stalled: the exporter did not take it within {in_words(timeout)}."
-                ) from None
+            self._check_open()
+            while not self._room.acquire(timeout=min(deadline.remaining, TICK)):
+                self._check_open()
+                if deadline.expired:
+                    raise CallTimeoutError(
+                        f"Sending to {self._act} stalled: the exporter did not take it within {in_words(timeout)}."
+                    )
+            self._outgoing.put(router_pb2.StreamRequest(payload=part))
 
     def finish_sending(self) -> None:
         """Ends our side; the driver's stays open."""
@@ -108,19 +113,16 @@ class ByteStream:
         """Ends the stream on both sides."""
         self._finished = True
         self._rpc.cancel()
-        while True:  # wakes grpc's thread that waits for something to send
-            try:
-                self._outgoing.put_nowait(_END)
-                return
-            except queue.Full:
-                try:
-                    self._outgoing.get_nowait()
-                except queue.Empty:
-                    continue
+        self._outgoing.put(_END)  # wakes grpc's thread that waits for something to send
 
     def _requests(self) -> Iterator[Any]:
         while (item := self._outgoing.get()) is not _END:
             yield item
+            self._room.release()
+
+    def _check_open(self) -> None:
+        if self._finished or not self._rpc.is_active():
+            raise InfrastructureError(f"Sending to {self._act} failed: the stream has ended.")
 
     def _raise_failure(self, begin: float, timeout: float) -> None:
         error, elapsed = self._rpc, time.monotonic() - begin

@@ -2,6 +2,10 @@
 
 from .events import (
     CallEnded,
+    ConsoleClosed,
+    ConsoleGap,
+    ConsoleOpened,
+    ConsoleSent,
     Event,
     KeywordEnded,
     KeywordStarted,
@@ -19,6 +23,10 @@ from .store import Journal
 
 __all__ = [
     "CallEnded",
+    "ConsoleClosed",
+    "ConsoleGap",
+    "ConsoleOpened",
+    "ConsoleSent",
     "Event",
     "Journal",
     "JsonLinesFile",

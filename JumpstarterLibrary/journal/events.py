@@ -95,6 +95,43 @@ class LogGap(Event):
 
 
 @dataclass(slots=True)
+class ConsoleOpened(Event):
+    """A console was opened; what it says is in its transcript and its file, with the same clock."""
+
+    kind: ClassVar[str] = "console-opened"
+    console: str
+
+
+@dataclass(slots=True)
+class ConsoleSent(Event):
+    """Something was sent to a console."""
+
+    kind: ClassVar[str] = "console-sent"
+    console: str
+    text: str
+    """What was sent, shortened, secrets masked."""
+
+
+@dataclass(slots=True)
+class ConsoleGap(Event):
+    """The stream of a console broke; what the device says until it is open again is not known."""
+
+    kind: ClassVar[str] = "console-gap"
+    console: str
+    reason: str
+
+
+@dataclass(slots=True)
+class ConsoleClosed(Event):
+    """A console was closed."""
+
+    kind: ClassVar[str] = "console-closed"
+    console: str
+    received: int
+    """Bytes."""
+
+
+@dataclass(slots=True)
 class TestStarted(Event):
     """A test began."""
 

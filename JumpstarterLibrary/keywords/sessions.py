@@ -178,7 +178,7 @@ class SessionKeywords(KeywordGroup):
         try:
             for path in paths:
                 client = session.device.driver_of(SerialClient, path.strip())
-                client.open_console()
+                client.open_console(connect_later=True)  # the device may still be off
                 session.console = session.console or client.path
         except BaseException:
             self.library.sessions.close(session.alias)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from robot.api import logger
 
-from ..journal import CallEnded, Event, LogGap, LogLine, SessionLost
+from ..journal import CallEnded, ConsoleGap, Event, LogGap, LogLine, SessionLost
 from ..sessions import DeviceSession
 
 MOST_LINES = 200
@@ -42,6 +42,8 @@ def _one_line(event: Event) -> str:
         if event.outcome == "ok":
             return f"{call}{'' if event.detail == 'None' else f' → {event.detail}'}  [{taken}]"
         return f"{call} failed: {event.outcome}  [{taken}]"
+    if isinstance(event, ConsoleGap):
+        return f"Console '{event.console}' has a gap here: {event.reason}"
     if isinstance(event, SessionLost):
         return f"Session '{event.alias}' is lost: {event.reason}"
     return ""

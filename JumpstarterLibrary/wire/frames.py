@@ -15,6 +15,9 @@ FRAME_SIZE = 1024 * 1024
 
 def split(data: bytes, size: int = FRAME_SIZE) -> Iterator[bytes]:
     """Cuts data into payloads that stay below the message limit."""
+    if 0 < len(data) <= size:
+        yield bytes(data)
+        return
     view = memoryview(data)
     for start in range(0, len(view), size):
         yield bytes(view[start : start + size])

@@ -1,6 +1,7 @@
 """A client in a process of its own, which does what it is told over standard input and answers with the times it took.
 
-Run as `python bench_contender.py KIND HOST`; KIND is `ours`, `upstream` or `raw` (nothing but gRPC's synchronous stubs).
+Run as `python bench_contender.py KIND HOST`; KIND is `ours`, `upstream` or `raw` (nothing but gRPC's synchronous stubs), and
+for echoes of one byte `console` (ours) or `upstream-stream`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,38 @@ def raw(host: str) -> Iterator[Act]:
         stub = jumpstarter_pb2_grpc.ExporterServiceStub(channel)
         uuid = stub.GetReport(Empty(), timeout=30).reports[0].uuid
         yield lambda: stub.DriverCall(jumpstarter_pb2.DriverCallRequest(uuid=uuid, method="on"), timeout=30)
+
+
+@contextlib.contextmanager
+def console(host: str) -> Iterator[Act]:
+    """Opens our console on the only driver without children; gives the echo of a byte."""
+    from JumpstarterLibrary.client import connect
+    from JumpstarterLibrary.client.serial import SerialClient
+
+    with connect(host) as device:
+        path = next(node.path for node in device.tree.walk() if not node.children)
+        opened = SerialClient(device, device.driver(path).node).open_console()
+
+        def echo() -> None:
+            opened.write(b"x")
+            opened.wait_for_bytes(b"x")
+
+        yield echo
+
+
+@contextlib.contextmanager
+def upstream_stream(host: str) -> Iterator[Act]:
+    """Opens upstream's stream; gives the echo of a byte."""
+    from jumpstarter.utils.env import env
+
+    os.environ |= {"JUMPSTARTER_HOST": host, "JMP_DRIVERS_ALLOW": "UNSAFE"}
+    with env() as client, client.stream() as stream:
+
+        def echo() -> None:
+            stream.send(b"x")
+            assert stream.receive() == b"x"
+
+        yield echo
 
 
 def time_calls(opened: Act, count: int) -> list[float]:
@@ -100,7 +133,8 @@ def _usage() -> dict[str, float]:
 def main() -> None:
     """Answers each line of standard input with one line."""
     kind, host = sys.argv[1:]
-    opener = {"ours": ours, "upstream": upstream, "raw": raw}[kind]
+    kinds = {"ours": ours, "upstream": upstream, "raw": raw, "console": console, "upstream-stream": upstream_stream}
+    opener = kinds[kind]
     with contextlib.ExitStack() as stack:
         opened: Act | None = None
         for line in sys.stdin:

@@ -28,13 +28,16 @@ Turn = Callable[[], float]
 
 
 @contextlib.contextmanager
-def serve(exporter: str) -> Iterator[str]:
-    """Runs an exporter with a MockPower as root device, `our` or `upstream's`; gives its socket."""
+def serve(exporter: str, *device: str) -> Iterator[str]:
+    """Runs an exporter with a MockPower as root device, `our` or `upstream's`; gives its socket.
+
+    With `echo` upstream's has a byte stream instead, that gives back what it gets.
+    """
     if exporter == "our":
         with start_our_exporter("mock:power", listen=None) as ours:
             yield ours.address
         return
-    with Exporter([sys.executable, str(HERE / "bench_upstream_exporter.py")]) as upstreams:
+    with Exporter([sys.executable, str(HERE / "bench_upstream_exporter.py"), *device]) as upstreams:
         line = upstreams.wait_for_output("export JUMPSTARTER_HOST=", 30)
         yield shlex.split(line.split("JUMPSTARTER_HOST=", 1)[1])[0]
 

@@ -23,6 +23,13 @@ def upstream_host() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def upstream_echo_host() -> Iterator[str]:
+    """Upstream's exporter with a byte stream that gives back what it gets as root device: its socket."""
+    with serve("upstream's", "echo") as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
 def our_host() -> Iterator[str]:
     """Our exporter with the same device: its socket."""
     with serve("our") as host:

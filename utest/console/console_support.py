@@ -23,7 +23,7 @@ class BareConsole(ConsoleWaits):
     """Waits on a transcript that the test fills itself."""
 
     def __init__(self, settle: float = 0.1, timeout: float = 5.0) -> None:
-        connection = SimpleNamespace(check_usable=lambda act: None, alive=lambda: True, redact=str)
+        connection = SimpleNamespace(closed=False, loss=None, alive=lambda: True, redact=str)
         self.device: Any = SimpleNamespace(name="bench", connection=connection, timeout_seconds=timeout)
         self.name = "serial"
         self.options = ConsoleOptions(settle=timedelta(seconds=settle))
@@ -35,8 +35,8 @@ class BareConsole(ConsoleWaits):
         """The device says something."""
         raw = data.encode() if isinstance(data, str) else data
         finished = self.transcript.append(raw)
-        if self.watchers.look(finished, self.transcript):
-            self.transcript.wake()
+        self.watchers.look(finished, self.transcript)
+        self.transcript.wake()
 
     def place(self, since: str | Mark) -> Mark:
         if isinstance(since, Mark):

@@ -9,7 +9,8 @@ import pytest
 from conftest import open_console
 
 from JumpstarterLibrary.client import connect
-from JumpstarterLibrary.client.console import Mode
+from JumpstarterLibrary.client.console import Mode, reader
+from JumpstarterLibrary.client.streams import ByteStream
 from JumpstarterLibrary.errors import (
     CallTimeoutError,
     ConsoleTimeoutError,
@@ -100,12 +101,16 @@ def test_what_is_written_while_the_stream_is_broken_is_a_clear_error(serial):
     serial.write_line("hello")
 
 
-def test_a_device_that_is_switched_on_gets_its_stream_at_once(serial):
-    serial.device.serial.call("disconnect", 0.5)
-    eventually(lambda: not serial.connected and "comes back" in serial.problem)
-    time.sleep(0.5)
-    serial.switched_on()
-    eventually(lambda: serial.connected)
+def test_a_device_that_is_switched_on_gets_its_stream_at_once(exporter, monkeypatch):
+    monkeypatch.setattr(reader, "FIRST_DELAY", 60.0)
+    with connect(exporter.address, timeout=10) as device:
+        console = open_console(device, "serial")
+        device.serial.call("disconnect")
+        eventually(lambda: not console.connected)
+        time.sleep(0.3)
+        assert not console.connected
+        device.switching_on()
+        eventually(lambda: console.connected)
 
 
 def test_a_stream_that_breaks_again_and_again_leaves_one_gap_and_is_not_opened_all_the_time(serial):
@@ -162,6 +167,16 @@ def test_sending_to_a_driver_that_takes_nothing_ends_with_its_deadline(exporter)
         console.close()
 
 
+def test_sending_to_a_stream_that_ends_meanwhile_ends_too(exporter):
+    with connect(exporter.address, timeout=10) as device:
+        console = open_console(device, "deaf")
+        threading.Timer(0.5, exporter.kill).start()
+        begin = time.monotonic()
+        with pytest.raises(InfrastructureError, match="stream has ended"):
+            console.write(b"x" * 50_000_000, timeout=60)
+        assert time.monotonic() - begin < 10
+
+
 def test_a_closed_console_leaves_no_stream_at_the_exporter(serial):
     def streams() -> int:
         return serial.device.serial.call("clients")
@@ -171,11 +186,17 @@ def test_a_closed_console_leaves_no_stream_at_the_exporter(serial):
     eventually(lambda: streams() == 0)
 
 
-def test_a_console_that_is_closed_while_its_stream_is_opened_leaves_none(serial):
-    for _ in range(10):
-        console = open_console(serial.device, "serial")
-        console.device.serial.call("disconnect")
-        eventually(lambda console=console: console.transcript.gaps)
-        time.sleep(0.1)  # about when it tries again
-        console.close()
-        eventually(lambda: serial.device.serial.call("clients") == 0)
+def test_a_console_that_is_closed_while_its_stream_is_opened_leaves_none(serial, monkeypatch):
+    opening = threading.Event()
+
+    class Slow(ByteStream):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            opening.set()
+            time.sleep(0.8)  # longer than closing waits
+
+    monkeypatch.setattr(reader, "ByteStream", Slow)
+    serial.device.serial.call("disconnect")
+    assert opening.wait(10)
+    serial.close()
+    eventually(lambda: serial.device.serial.call("clients") == 0)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from console_support import PLACES, BareConsole, cut, decorated
-from hypothesis import HealthCheck, assume, example, given, reject, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 from JumpstarterLibrary.client.console.options import ConsoleOptions
@@ -21,36 +21,10 @@ NEVER, AT_ONCE = ConsoleOptions(settle=timedelta(hours=1)), ConsoleOptions(settl
 
 LINE = st.text("ab1 $", max_size=6)
 LINES = st.lists(LINE, max_size=10)
-ATOMS = st.sampled_from(
-    [
-        "a",
-        "b",
-        "1",
-        r"\d",
-        r"\s",
-        r"\S",
-        r"\w",
-        ".",
-        "[^a]",
-        "[ab]",
-        "^",
-        "$",
-        r"\b",
-        "(?=b)",
-        "(?!b)",
-        "(?<=a)",
-        "(?<!a)",
-        "(a|b)",
-        r"(\d+)",
-        r"(?P<name>\w)",
-        r"(?:a1)",
-        "(?i:B)",
-        "[^b]*",
-        r"\s*",
-        ".*",
-        "(.*?)",
-    ]
-)
+CHARACTERS = ["a", "b", "1", r"\d", r"\s", r"\S", r"\w", ".", "[^a]", "[ab]", "[^b]*", r"\s*", ".*"]
+EDGES = ["^", "$", r"\b", "(?=b)", "(?!b)", r"(?!\s)", r"(?!\s*b)", r"(?=\s*)", "(?<=a)", "(?<!a)", r"(?<!\s)"]
+GROUPS = ["(a|b)", r"(\d+)", r"(?P<name>\w)", r"(?:a1)", "(?i:B)", "(.*?)"]
+ATOMS = st.sampled_from([*CHARACTERS, *EDGES, *GROUPS])
 REGEX = st.lists(st.tuples(ATOMS, st.sampled_from(["", "", "", "*", "+", "?", "*?", "{1,2}"])), min_size=1, max_size=5).map(
     lambda parts: "".join(atom + (count if atom[-1] not in "*^$)b" or atom in ("b", r"\w") else "") for atom, count in parts)
 )
@@ -226,6 +200,21 @@ def test_a_block_begins_at_any_line_in_any_chunks():
             search = ManySearch([Pattern("a"), Pattern("b")], 0, Mode.BLOCK)
             _, found = run(search, said.encode(), range(0, len(said), size), early=True)
             assert [one.line_start for one in found] == [first, first + 2]
+
+
+def test_a_block_may_begin_in_the_middle_of_one_that_failed():
+    search = ManySearch([Pattern("a"), Pattern("a"), Pattern("b")], 0, Mode.BLOCK)
+    _, found = run(search, b"a\na\na\nb\n", [], early=False)
+    assert [one.line_start for one in found] == [2, 4, 6]
+
+
+def test_what_was_found_on_the_open_line_is_given_with_its_whole_line():
+    for mode in (Mode.ALL, Mode.ORDERED):
+        console, search = BareConsole(settle=0), ManySearch([Pattern("one"), Pattern("two")], 0, mode)
+        console.say("one")
+        assert not console.poll(search)
+        console.say(" and more\ntwo\n")
+        assert [found.line for found in console.poll(search)] == ["one and more", "two"]
 
 
 def test_a_block_never_spans_a_gap_and_a_later_one_is_found():

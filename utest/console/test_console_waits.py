@@ -120,6 +120,11 @@ class TestResults:
         assert console.wait_for_bytes(b"\x01\x02\x03") == b"\x00\xff\x1b[31m\r\n\x7fEND\x01\x02\x03"
         assert console.wait_for_bytes(b"st") == b"rest"
 
+    def test_bytes_are_found_that_come_in_pieces(self):
+        console = BareConsole()
+        with Saying(console.say, [b"ab\x01", b"\x02", b"\x03cd"], 0.03):
+            assert console.wait_for_bytes(b"\x01\x02\x03") == b"ab\x01\x02\x03"
+
     def test_bytes_are_found_after_more_than_memory_holds(self):
         console = BareConsole()
         for _ in range(12):

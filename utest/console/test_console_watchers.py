@@ -30,6 +30,16 @@ def test_a_hit_stops_a_wait_at_once(console, say):
     assert time.monotonic() - begin < 5
 
 
+def test_a_hit_wins_over_a_match_that_came_with_it(console, say):
+    watch(console)
+    for _ in range(20):
+        threading.Timer(0.01, say, ["panic\nready\n"]).start()
+        with pytest.raises(ConsoleWatcherError):
+            console.wait_for_line("ready", timeout=20)
+        console.watchers._quiet_until = 0.0  # as if a second had gone by
+        console.wait_for_line("ready", timeout=20)
+
+
 def test_a_hit_stops_the_wait_for_an_echo(console, say):
     watch(console)
     threading.Timer(0.2, say, ["ec panic\n"]).start()

@@ -131,7 +131,7 @@ def test_no_host_is_an_error_with_the_ways(pytester: pytest.Pytester, selector: 
 
 
 def test_a_host_that_is_not_there_is_an_error_of_one_message(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUMPSTARTER_HOST", str(pytester.path / "gone" / "socket"))
+    monkeypatch.setenv("JUMPSTARTER_HOST", "/no-such-folder/gone/socket")
     pytester.makepyfile(
         """
         from JumpstarterLibrary.testing import JumpstarterTest

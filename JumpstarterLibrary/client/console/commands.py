@@ -156,8 +156,9 @@ def login(
     }
     no = Pattern(refusal, Match.REGEX)
     where = f"console '{console.name}' of '{console.device.name}'"
-    # The prompt may stand there already, matched by an earlier wait.
+    # The prompt may stand there already, matched by an earlier wait; but not one of before the device was switched on.
     position = min(console.place("last match").text, console.transcript.view(1 << 62).open_start)
+    position = max(position, console.place("power on").text)
     first = _wait_for_login_prompt(console, ask, position, deadline)
     if first == "shell prompt":
         return

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import SessionClosedError, UsageError
+from ...journal import ConsoleClosed, ConsoleGap, ConsoleOpened, ConsoleSent
 from ...wire.deadline import Deadline, Timeout, seconds
 from ..failures import Act
 from .commands import Shell, login
@@ -21,6 +22,11 @@ from .watchers import Watchers
 
 if TYPE_CHECKING:
     from ..driver import DriverClient
+
+LONGEST_SHOWN = 200
+"""Characters of what is sent that the journal keeps."""
+LONGEST_LOOKED_AT = 10_000
+"""Bytes of what is sent that are searched for secrets; more than are ever shown."""
 
 
 class Console(ConsoleWaits):
@@ -62,6 +68,7 @@ class Console(ConsoleWaits):
         self._reader = ConsoleReader(
             self.device.connection, act, self.uuid, timeout, self.transcript, self._arrived, connect_later=connect_later
         )
+        self.device.journal.append(ConsoleOpened(console=self.name))
 
     def close(self) -> None:
         """Ends the reader and the stream. What was said can still be looked at."""
@@ -71,6 +78,7 @@ class Console(ConsoleWaits):
             self._reader.close()
             if self._files is not None:
                 self._files.close()
+            self.device.journal.append(ConsoleClosed(console=self.name, received=self.transcript.bytes_received))
 
     @property
     def closed(self) -> bool:
@@ -89,11 +97,13 @@ class Console(ConsoleWaits):
         return before
 
     def _arrived(self, data: bytes, finished: str) -> None:
-        """Runs in the reader's thread for every chunk."""
+        """Runs in the reader's thread for every chunk. Who waits is woken last: then the file has it, and a hit is known."""
         if self._files is not None:
             self._files.write(data)
-        if self.watchers.look(finished, self.transcript):
-            self.transcript.wake()
+        if not data:  # nothing arrived: the stream broke
+            self.device.journal.append(ConsoleGap(console=self.name, reason=self.transcript.gaps[-1].reason))
+        self.watchers.look(finished, self.transcript)
+        self.transcript.wake()
 
     # ------------------------------------------------------------------- places
 
@@ -169,13 +179,15 @@ class Console(ConsoleWaits):
         deadline = Deadline(self.device.timeout_seconds if timeout is None else timeout)
         pause = seconds(self.options.char_delay if char_delay is None else char_delay)
         raw = data.encode(self.options.encoding) if isinstance(data, str) else bytes(data)
-        if not pause:
+        if pause:
+            for index in range(len(raw)):
+                self._reader.send(raw[index : index + 1], max(deadline.remaining, 1.0))
+                time.sleep(pause)
+                self.check()
+        else:
             self._reader.send(raw, deadline.remaining)
-            return
-        for index in range(len(raw)):
-            self._reader.send(raw[index : index + 1], max(deadline.remaining, 1.0))
-            time.sleep(pause)
-            self.check()
+        shown = self.device.connection.redact(repr(raw[:LONGEST_LOOKED_AT])[1:])
+        self.device.journal.append(ConsoleSent(console=self.name, text=shown[:LONGEST_SHOWN]))
 
     def write_line(
         self,

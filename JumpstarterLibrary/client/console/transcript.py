@@ -129,7 +129,7 @@ class Transcript:
         self._raw_kept = 0
 
     def append(self, data: bytes) -> str:
-        """Takes a chunk; returns the lines that it finished."""
+        """Takes a chunk; returns the lines that it finished. Who waits is not woken before `wake`."""
         now, wall = time.monotonic(), time.time()
         with self.changed:
             self._chunks.append(Chunk(self.bytes_received, data, now, wall))
@@ -141,7 +141,6 @@ class Transcript:
             self._add(finished, now)
             self.last_byte = now
             self._forget()
-            self._notify()
             return finished
 
     def add_gap(self, reason: str) -> str:
@@ -160,7 +159,7 @@ class Transcript:
             return finished
 
     def wake(self) -> None:
-        """Wakes everybody who waits, because something else than data has changed."""
+        """Wakes everybody who waits, because something has changed."""
         with self.changed:
             self._notify()
 
@@ -244,6 +243,8 @@ class Transcript:
         Returns:
             Whether they are there, and the position behind them; else the position at which to go on when more came.
         """
+        if since >= self.bytes_received:
+            return False, since
         start, said = self.raw_from(since)
         end = start + len(said)
         borders = [start, *(gap.raw for gap in list(self.gaps) if start < gap.raw < end), end]
@@ -312,6 +313,8 @@ def _chunk_end(chunk: Chunk) -> int:
 
 def _from(items: deque[T], position: int, end: Callable[[T], int]) -> list[T]:
     """The items with anything behind a position. From the new end, as nearly everybody looks there."""
+    if not items or end(items[-1]) <= position:
+        return []
     found = list(itertools.takewhile(lambda item: end(item) > position, reversed(items)))
     found.reverse()
     return found

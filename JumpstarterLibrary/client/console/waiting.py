@@ -216,7 +216,10 @@ class ConsoleWaits:
             return None
 
     def poll(self, search: Search) -> list[Found] | None:
-        """Looks once at what is there now, or at the first part of it if it is much; the open line counts only when the stream has been quiet."""
+        """Looks once at what is there now, or at the first part of it if it is much.
+
+        The open line counts only when the stream has been quiet.
+        """
         view = self.transcript.view(search.position, MOST_AT_ONCE)
         self._behind = not view.complete
         found = search.in_lines(view)
@@ -234,7 +237,7 @@ class ConsoleWaits:
             if found := self.poll(search):
                 return self.take(found, start, began)
             if deadline.expired and time.monotonic() < last and (self._behind or self._pending(search)):
-                # It is on the open line: a moment more shows whether the line goes on. Or it may be in what was not looked at yet.
+                # It is on the open line, and a moment more shows whether that goes on; or not everything was looked at yet.
                 deadline = Deadline(min(seconds(self.options.settle), last - time.monotonic()))
             if not self._behind or deadline.expired:
                 self._pause(str(search), version, deadline, idle, began, total)
@@ -298,7 +301,9 @@ class ConsoleWaits:
         """Raises if there is a reason to stop waiting: a watcher's hit, a closed console, a lost session."""
         self._check_hits()
         self._check_open()
-        self.device.connection.check_usable(Act(self.device.name, self.name, "wait"))
+        connection = self.device.connection
+        if connection.closed or connection.loss is not None:
+            connection.check_usable(Act(self.device.name, self.name, "wait"))
 
     def check_watchers(self) -> None:
         """Raises if a watcher was hit that nobody has been told of. If a match stands at the very end of the open line, it first

@@ -121,6 +121,8 @@ class Watchers:
 
         A pattern that is too slow for what the device says is taken away and counts as hit, as it cannot be trusted.
         """
+        if not self._watchers:
+            return False
         with self._lock:
             before = self.count
             watchers = self.active
@@ -159,9 +161,9 @@ class Watchers:
         Raises:
             ConsoleWatcherError: there is one.
         """
+        if self._told >= self.count:
+            return
         with self._lock:
-            if self._told >= self.count:
-                return
             pending = self.hits[self._told :] or self.hits[-1:]
             hit = next((one for one in pending if one.time >= self._quiet_until), None)
             more = self.count - self._told - 1
