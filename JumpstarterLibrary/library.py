@@ -120,6 +120,8 @@ class JumpstarterLibrary(_Keywords):
             for session in self.sessions:
                 if session not in before:
                     session.owner = self.lifecycle.owner
+                    if self.lifecycle.test:
+                        session.start_test(self.lifecycle.test)
                 session.gather_logs()
                 write_new_events(session, self.sessions.redact)
                 write_new_output(session, self.sessions.redact)

@@ -35,6 +35,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         self._library = library
         self._suites: list[str] = []
         self._test: str | None = None
+        self._test_name = ""
         self._debug_file: Path | None = None
 
     # ------------------------------------------------------------------ scopes
@@ -45,6 +46,11 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         if self._test is not None and self._library.auto_close is AutoClose.TEST:
             return f"test {self._test}"
         return f"suite {self._suites[-1]}" if self._suites else ""
+
+    @property
+    def test(self) -> str:
+        """Name of the running test; empty between tests."""
+        return self._test_name
 
     def start_suite(self, data: Any, result: Any) -> None:
         """Opens a scope."""
@@ -68,6 +74,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
     def start_test(self, data: Any, result: Any) -> None:
         """Opens a scope, and marks the journals."""
         self._test = result.full_name
+        self._test_name = result.name
         self._library.settings.enter(Scope.Test)
         self._mark(lambda: TestStarted(name=result.full_name))
         for session in self._library.sessions:
@@ -88,7 +95,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         finally:
             mask_result(result, self._library.sessions.redact)
             self._library.settings.leave(Scope.Test)
-            self._test = None
+            self._test, self._test_name = None, ""
 
     def close(self) -> None:
         """The run is over: closes what is left, and the event loop, which would keep Robot from ending."""

@@ -93,6 +93,8 @@ def pytest_runtest_makereport(
     """Cuts our own frames off the traceback of our errors: the test's line and the message say it all."""
     if call.excinfo is not None and _is_ours(call.excinfo.type):
         error = call.excinfo.value.with_traceback(_without_ours(call.excinfo.tb))
+        # The first word says who has to look: the device's people, the lab's, or the test's author.
+        error.args = (f"{getattr(error, 'failure_class').value}: {error}", *error.args[1:])  # noqa: B009 - of our errors only
         call.excinfo = pytest.ExceptionInfo.from_exception(error)
     return (yield)
 

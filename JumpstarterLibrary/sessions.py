@@ -19,6 +19,7 @@ from .client.device import DEFAULT_TIMEOUT, Device, open_device
 from .errors import ConfigurationError, NoTargetError, UnknownAliasError, UsageError
 from .journal import Journal, JsonLinesFile
 from .wire import event_loop as _event_loop  # noqa: F401 - so that it registers its end first
+from .wire.address import parse_address
 from .wire.deadline import Timeout
 from .wire.secrets import Redactor
 
@@ -75,6 +76,10 @@ def _locate_given(target: str) -> Place:
         return Place(Kind.EMBEDDED, target, "embedded in this process", target.replace(":", "-"))
     if target.endswith((".yaml", ".yml")):
         return Place(Kind.CONFIGURATION, target, "exporter configuration, served in this process", Path(target).stem)
+    try:
+        parse_address(target)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error} Other targets are mock, mock:power, and a configuration's path (.yaml).") from None
     return Place(Kind.ADDRESS, target, "given address", _short_name(target))
 
 
@@ -204,6 +209,8 @@ class Sessions:
     def _free_alias(self, asked: str | None, proposed: str) -> str:
         if asked is not None and (not asked.strip() or asked.isdigit()):
             raise UsageError(f"'{asked}' cannot be an alias: an alias is text, and no number.")
+        if asked is not None and "=" in asked:
+            raise UsageError(f"'{asked}' cannot be an alias. Is it a misspelt named argument?")
         name, number = asked or proposed, 2
         while name in self._open:
             if self._open[name].device.state == "lost":

@@ -31,7 +31,7 @@ class JumpstarterTest:
 
     Attributes:
         selector: labels of the device to lease, such as `board=rpi4`. Inside a `jmp shell`, or wherever
-            `JUMPSTARTER_HOST` is set, that device is used instead.
+            `JUMPSTARTER_HOST` is set, that device is used instead, and before both the one of `--jumpstarter-target`.
     """
 
     selector: ClassVar[str] = ""
@@ -39,7 +39,7 @@ class JumpstarterTest:
     # pytest 10 takes class-scoped fixtures as class methods only.
     @pytest.fixture(scope="class")
     @classmethod
-    def client(cls) -> Iterator[Device]:
+    def client(cls, request: pytest.FixtureRequest) -> Iterator[Device]:
         """The device: children are attributes, and where the root is a driver of its own, its methods are the device's.
 
         Raises:
@@ -48,7 +48,8 @@ class JumpstarterTest:
         from .sessions import Sessions
 
         sessions = Sessions()
-        device = open_or_fail(sessions, None, cls.selector)
+        # Without our plugin (`-p no:jumpstarter`) there is no such option.
+        device = open_or_fail(sessions, request.config.getoption("--jumpstarter-target", None), cls.selector)
         try:
             yield device
         finally:

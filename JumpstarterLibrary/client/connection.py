@@ -264,7 +264,10 @@ class Connection:
     def check_loss(self, error: Any) -> None:
         """Looks at an RPC that ended by itself in the background: is the exporter gone?"""
         text = error.details() or ""
-        if error.code() is grpc.StatusCode.UNAVAILABLE and is_transport(text) and not self.closed and not self.alive():
+        code = error.code()
+        # An exporter that stops cancels its streams, if it has the time.
+        broken = code is grpc.StatusCode.CANCELLED or (code is grpc.StatusCode.UNAVAILABLE and is_transport(text))
+        if broken and not self.closed and not self.alive():
             self.lose(
                 SessionLostError(
                     f"the connection to the exporter of device '{self.name}' was lost ({shorten(self.redact(text))}). "

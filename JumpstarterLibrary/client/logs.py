@@ -117,4 +117,4 @@ class LogReader:
                 self._arrived.notify_all()
 
 
-_FINAL = (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED)
+_FINAL = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAUTHENTICATED)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from ..errors import DriverError
+from ..errors import DriverError, DriverMethodNotFoundError, UsageError
 from .driver import DriverClient
 
 if TYPE_CHECKING:
     from .console import Console, ConsoleOptions
+    from .console.files import ConsoleFiles
 
 
 class SerialClient(DriverClient):
@@ -34,7 +36,6 @@ class SerialClient(DriverClient):
             JumpstarterError: the driver cannot open its stream; the message has the reason.
         """
         # Late: consoles would be a fifth of what importing the client costs, and many devices are used without.
-        from .console import Console
         from .console.files import ConsoleFiles, file_name
 
         device = self.device
@@ -48,14 +49,30 @@ class SerialClient(DriverClient):
         files = (
             ConsoleFiles(folder / f"{file_name(self.path or 'console')}.log", device.connection.redact.known) if folder else None
         )
+        with contextlib.ExitStack() as undo:
+            if files is not None:
+                undo.callback(files.discard)
+            console = self._connect(options, files, connect_later)
+            undo.pop_all()
+        device.consoles[self.path] = console
+        if device.test:
+            console.start_test(device.test)
+        return console
+
+    def _connect(self, options: ConsoleOptions | None, files: ConsoleFiles | None, connect_later: bool) -> Console:
+        from .console import Console
+
+        device = self.device
         try:
-            console = Console(self, options, files, connect_later=connect_later)
+            return Console(self, options, files, connect_later=connect_later)
+        except DriverMethodNotFoundError:
+            consoles = [node.path for node in device.tree.walk() if DriverClient.class_for(node) is SerialClient]
+            raise UsageError(
+                f"'{self.path or 'The root driver'}' of device '{device.name}' is no console; its consoles are "
+                f"{', '.join(map(repr, consoles)) or 'none'}."
+            ) from None
         except DriverError as error:
             raise type(error)(
                 f"{error} If the console is there only while the device is on: switch it on first, or open the console with "
                 "connect_later=True."
             ) from None
-        device.consoles[self.path] = console
-        if device.test:
-            console.start_test(device.test)
-        return console

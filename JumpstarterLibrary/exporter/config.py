@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,10 @@ def load_exporter(path: str | os.PathLike[str], environment: Mapping[str, str] =
     _check_constant(fields, "apiVersion", API_VERSION)
     namespace, name = _metadata(top, fields.get("metadata"), environment)
     description = fields["description"].text() if "description" in fields else None
+    # Drivers of one's own may stand beside the configuration, wherever it is served from.
+    folder = str(Path(path).absolute().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     return ExporterConfig(
         path=Path(path),
         namespace=namespace,

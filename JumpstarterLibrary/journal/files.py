@@ -31,7 +31,7 @@ class JsonLinesFile:
         self.error: Exception | None = None
         """What went wrong when writing, if anything did."""
         self._redact = redact
-        self._file: TextIO | None = path.open("a", encoding="utf-8", errors="backslashreplace")
+        self._file: TextIO | None = begin_anew(path).open("a", encoding="utf-8", errors="backslashreplace")
         self._written = threading.Event()
         self._writer = _writer()
         atexit.register(self.close)  # for sessions that are kept open to the end
@@ -70,6 +70,18 @@ class JsonLinesFile:
                 self._file.flush()
             except OSError as error:
                 self.error = error
+
+
+_begun: set[Path] = set()
+
+
+def begin_anew(path: Path) -> Path:
+    """Empties a file that this process has not written yet: what is in it is of another run. Returns its path."""
+    path = path.absolute()
+    if path not in _begun:
+        _begun.add(path)
+        path.write_bytes(b"")
+    return path
 
 
 def as_json(event: Event, redact: Callable[[str], str] = str) -> str:

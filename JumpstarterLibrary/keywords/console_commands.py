@@ -209,11 +209,11 @@ class ConsoleCommandKeywords(ConsoleGroup):
         """
         self.console(console).login(
             username,
-            self.reveal(password),
+            self.reveal(password) if isinstance(password, Secret) else password,
             timeout=timeout,
             login_prompt=login_prompt,
             password_prompt=password_prompt,
-            **({"prompt": prompt} if prompt else {}),
+            prompt=prompt,
         )
 
     @keyword(tags=[Tag.CONSOLE])

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from console_drivers import CONFIGURATION
+from console_support import open_console
 from helpers.exporters import Exporter, start_our_exporter
 
 from JumpstarterLibrary.client import Device, connect
 from JumpstarterLibrary.client.console import Console
-from JumpstarterLibrary.client.serial import SerialClient
 from JumpstarterLibrary.drivers.console import MockConsole
 from JumpstarterLibrary.exporter import Driver, Session
 
@@ -48,8 +48,3 @@ def start_exporter() -> Iterator[Callable[..., Exporter]]:
     with ExitStack() as stack:
         env = {"PYTHONPATH": str(Path(__file__).parent)}
         yield lambda: stack.enter_context(start_our_exporter(CONFIGURATION, env=env))
-
-
-def open_console(device: Device, path: str = "") -> Console:
-    """Opens a console whatever the driver's type tag is."""
-    return device.driver_of(SerialClient, path).open_console()

@@ -13,10 +13,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from JumpstarterLibrary.client import Device
+from JumpstarterLibrary.client.console import Console
 from JumpstarterLibrary.client.console.options import ConsoleOptions
 from JumpstarterLibrary.client.console.transcript import Mark, Transcript
 from JumpstarterLibrary.client.console.waiting import ConsoleWaits
 from JumpstarterLibrary.client.console.watchers import Watchers
+from JumpstarterLibrary.client.serial import SerialClient
 
 
 class BareConsole(ConsoleWaits):
@@ -34,9 +37,8 @@ class BareConsole(ConsoleWaits):
     def say(self, data: bytes | str) -> None:
         """The device says something."""
         raw = data.encode() if isinstance(data, str) else data
-        finished = self.transcript.append(raw)
-        self.watchers.look(finished, self.transcript)
-        self.transcript.wake()
+        with self.transcript.changed:
+            self.watchers.look(self.transcript.append(raw), self.transcript)
 
     def place(self, since: str | Mark) -> Mark:
         if isinstance(since, Mark):
@@ -140,3 +142,8 @@ def decorated(draw: Any, lines: list[str], open_line: str) -> bytes:
     for place, decoration in draw(st.lists(st.tuples(st.integers(0, 1 << 16), st.sampled_from(DECORATIONS)), max_size=12)):
         pieces.insert(place % (len(pieces) + 1), decoration)
     return "".join(pieces).encode()
+
+
+def open_console(device: Device, path: str = "") -> Console:
+    """Opens a console whatever the driver's type tag is."""
+    return device.driver_of(SerialClient, path).open_console()

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from conftest import open_console
+from console_support import open_console
 
 from JumpstarterLibrary.client import connect
 from JumpstarterLibrary.client.console import Mode, reader

@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import open_console
-from console_support import BareConsole
+from console_support import BareConsole, open_console
 
 from JumpstarterLibrary.client.console import Match, Mode, Watcher
 from JumpstarterLibrary.client.console.patterns import Pattern

@@ -194,6 +194,32 @@ def test_waits_one_after_the_other_find_every_match_once(parts, places):
     assert found == text.count("a")
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"a(?!\s)",
+        r"a(?!\s*b)",
+        r"(?<!\s)b",
+        r"a\Z",
+        r"\Ab",
+        r"a$",
+        r"^b",
+        r"a[^x]*+",
+        r"b\s*$",
+        r"(?s:a.*)",
+        r"\Ba|b\B",
+        "(?m)^b$",
+    ],
+)
+def test_a_pattern_sees_its_line_and_nothing_around_it(pattern):
+    lines = ["xab", "a", " b", "ba", "b", "", "a b"]
+    for first in range(len(lines)):
+        said = "".join(f"{line}\n" for line in lines[first:])
+        console, found = run(SingleSearch(Pattern(pattern, Match.REGEX), 0), said.encode(), [], early=False)
+        naive = naive_single((pattern, Match.REGEX), lines[first:])
+        check(console, found, [naive] if naive else None, lines[first:], "")
+
+
 def test_a_block_begins_at_any_line_in_any_chunks():
     for said, first in (("a\nb\nb\n", 0), ("a\na\nb\n", 2), ("b\na\nc\na\nb\n", 6)):
         for size in (1, 2, 3, 100):

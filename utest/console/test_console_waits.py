@@ -9,8 +9,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from conftest import open_console
-from console_support import BareConsole, Saying
+from console_support import BareConsole, Saying, open_console
 
 from JumpstarterLibrary.client.console import Match, Mode
 from JumpstarterLibrary.drivers.console import MockConsole

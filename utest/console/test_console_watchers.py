@@ -6,8 +6,7 @@ import threading
 import time
 
 import pytest
-from conftest import open_console
-from console_support import BareConsole, Saying
+from console_support import BareConsole, Saying, open_console
 
 from JumpstarterLibrary.client import connect
 from JumpstarterLibrary.client.console import Match, Watcher
@@ -256,3 +255,14 @@ def test_what_real_systems_say_when_they_die_is_known(failures, line):
         console.watchers.add(watcher)
     console.say(f"[    0.0] all is well\r\n{line}\r\n")
     assert console.watchers.hits[0].line == line
+
+
+def test_checking_while_the_device_talks_never_locks_up(console):
+    watch(console, r"never\d", Match.REGEX)
+    flood = threading.Thread(target=lambda: console.device.root.call("flood", 20_000_000, timeout=60), daemon=True)
+    flood.start()
+    while flood.is_alive():
+        console.check_watchers()
+        console.transcript.mark()
+    flood.join()
+    assert console.watchers.count == 0

@@ -82,11 +82,11 @@ def test_a_failing_driver_fails_the_test_with_our_message_only(
     result.stdout.fnmatch_lines(
         [
             "*    client.on()",
-            "E   *DriverError: on() on the root driver of device '*' failed: the driver raised an error: relay 3 is stuck.",
+            "E   *DriverError: DEVICE: on() on the root driver of device '*' failed: *: relay 3 is stuck.",
             '*    client.call("read")',
-            "E   *DriverMethodNotFoundError: read() on the root driver*it is not a unary method*",
+            "E   *DriverMethodNotFoundError: TEST: read() on the root driver*it is not a unary method*",
             "*    client.dut.power.on()",
-            "E   *DriverAttributeError: the root driver of device '*' has no child 'dut'. It has the children none.*",
+            "E   *DriverAttributeError: CONFIGURATION: the root driver of device '*' has no child 'dut'.*",
         ]
     )
     assert_no_trace_of_ours(result)

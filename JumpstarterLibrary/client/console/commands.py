@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...errors import ConsoleError, ConsoleTimeoutError, UsageError
-from ...wire.deadline import Deadline, Timeout
+from ...wire.deadline import Deadline, Timeout, in_words
 from .patterns import Match, Pattern
 from .result import CommandResult
 from .search import Found, find_in_lines
@@ -25,6 +25,10 @@ RECENT_LINES = 2_000
 RESYNC_TIMEOUT = 3.0
 """Seconds that the shell gets to answer again after a command that timed out."""
 INTERRUPT = b"\x03"
+
+LOGIN_PROMPT = r"login:\s*$"
+PASSWORD_PROMPT = r"[Pp]assword:\s*$"  # noqa: S105 - a prompt, no password
+REFUSAL = r"[Ll]ogin incorrect|[Aa]uthentication failure|[Pp]ermission denied"
 
 
 class Shell:
@@ -65,8 +69,16 @@ class Shell:
 
     def _collect(self, command: str, mark: str, before: Mark, deadline: Deadline, began: float) -> CommandResult:
         console = self._console
-        begin = console.wait_for_line(f"JLB{mark}", since=before, timeout=deadline.remaining)
-        end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline.remaining)
+        who = f"'{command}' on console '{console.name}' of '{console.device.name}'"
+        try:
+            begin = console.wait_for_line(f"JLB{mark}", since=before, timeout=deadline.remaining)
+        except ConsoleTimeoutError as error:
+            reason = f"no shell answered within {in_words(deadline.total)}; the open line is '{console.open_line}'"
+            raise ConsoleTimeoutError(f"{who} did not start: {reason}. Is somebody logged in? {error}") from None
+        try:
+            end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline.remaining)
+        except ConsoleTimeoutError as error:
+            raise ConsoleTimeoutError(f"{who} did not end within {in_words(deadline.total)}. {error}") from None
         lines = console.transcript.between(begin.end, end.start).removeprefix("\n").split("\n")
         newest = newest_stamp(console.transcript.lines_with_times(RECENT_LINES), began)
         noise = [line for line in lines if (stamp := kernel_stamp(line)) is not None and stamp > newest]
@@ -131,69 +143,69 @@ class _FirstOf:
         return f"neither {' nor '.join(f'{name} {pattern}' for name, pattern in self._prompts.items())}"
 
 
-def login(
-    console: Console,
-    username: str,
-    password: str | None = None,
-    *,
-    login_prompt: str = r"login:\s*$",
-    password_prompt: str = r"[Pp]assword:\s*$",
-    prompt: str | None = None,
-    refusal: str = r"[Ll]ogin incorrect|[Aa]uthentication failure|[Pp]ermission denied",
-    timeout: Timeout | None = None,
-) -> None:
-    """Logs in on a console; does nothing if a shell is there already.
+class Login:
+    """One login: the prompts that may come, and what is answered.
 
-    Raises:
-        ConsoleError: the device refused, or asked for a password where none is known.
-        ConsoleTimeoutError: no prompt came.
+    Args:
+        console: where.
+        login_prompt: regular expression for the prompt that asks who.
+        password_prompt: regular expression for the prompt that asks for the password.
+        prompt: regular expression for the shell's prompt.
     """
-    deadline = Deadline(console.device.timeout_seconds if timeout is None else timeout)
-    ask = {
-        "login prompt": Pattern(login_prompt, Match.REGEX),
-        "password prompt": Pattern(password_prompt, Match.REGEX),
-        "shell prompt": Pattern(prompt or console.options.prompt, Match.REGEX),
-    }
-    no = Pattern(refusal, Match.REGEX)
-    where = f"console '{console.name}' of '{console.device.name}'"
-    # The prompt may stand there already, matched by an earlier wait; but not one of before the device was switched on.
-    position = min(console.place("last match").text, console.transcript.view(1 << 62).open_start)
-    position = max(position, console.place("power on").text)
-    first = _wait_for_login_prompt(console, ask, position, deadline)
-    if first == "shell prompt":
-        return
-    if first == "login prompt":
-        console.write_line(username, expect_echo=False)
-        first = _next_prompt(console, ask, no, deadline)
-    if first == "password prompt":
-        if password is None:
-            raise ConsoleError(f"Login on {where} as '{username}': the device asks for a password, and none was given.")
-        console.write_line(password, expect_echo=False)
-        first = _next_prompt(console, ask, no, deadline)
-    if first != "shell prompt":
-        raise ConsoleError(f"Login on {where} as '{username}' was refused: the device says '{console.last_line}'.")
 
+    def __init__(self, console: Console, login_prompt: str, password_prompt: str, prompt: str) -> None:
+        self._console = console
+        self._ask = {
+            "login prompt": Pattern(login_prompt, Match.REGEX),
+            "password prompt": Pattern(password_prompt, Match.REGEX),
+            "shell prompt": Pattern(prompt, Match.REGEX),
+        }
+        self._refusal = Pattern(REFUSAL, Match.REGEX)
 
-def _wait_for_login_prompt(console: Console, ask: dict[str, Pattern], position: int, deadline: Deadline) -> str:
-    """Waits for the first prompt. A kernel line may have pushed the login prompt up: then a line end brings it again."""
-    loose = Pattern(ask["login prompt"].text.removesuffix("$").removesuffix(r"\s*"), Match.REGEX)
-    start = console.mark()
-    while True:
-        found = console.look_for(_FirstOf(ask, None, position), min(2.0, deadline.remaining))
-        if found or deadline.expired:
-            break
-        if console.poll(SingleSearch(loose, position)) and time.monotonic() - console.transcript.last_byte > 1.0:
-            position = max(position, start.text)
-            console.write_line("", expect_echo=False)
-    if not found:
-        found = console.wait_for(_FirstOf(ask, None, position), timeout=0.0)
-    return _name_of(ask, found[-1].label)
+    def log_in(self, username: str, password: str | None, timeout: Timeout | None) -> None:
+        """Logs in; see `Console.login`."""
+        console = self._console
+        deadline = Deadline(console.device.timeout_seconds if timeout is None else timeout)
+        where = f"console '{console.name}' of '{console.device.name}'"
+        try:
+            asked = self._first_prompt(deadline)
+            if asked == "login prompt":
+                console.write_line(username, expect_echo=False, timeout=deadline.remaining)
+                asked = self._next_prompt(deadline)
+            if asked == "password prompt":
+                if password is None:
+                    raise ConsoleError(f"Login on {where} as '{username}': the device asks for a password, and none was given.")
+                console.write_line(password, expect_echo=False, timeout=deadline.remaining)
+                asked = self._next_prompt(deadline)
+        except ConsoleTimeoutError as error:
+            reason = f"no prompt within {in_words(deadline.total)}; the open line is '{console.open_line}'"
+            raise ConsoleTimeoutError(f"Login on {where} as '{username}' failed: {reason}. {error}") from None
+        if asked != "shell prompt":
+            raise ConsoleError(f"Login on {where} as '{username}' was refused: the device says '{console.last_line}'.")
 
+    def _first_prompt(self, deadline: Deadline) -> str:
+        """Waits for the first prompt. A kernel line may have pushed the login prompt up: then a line end brings it again."""
+        console = self._console
+        # The prompt may stand there already, matched by an earlier wait; but not one of before the device was switched on.
+        position = min(console.place("last match").text, console.transcript.view(1 << 62).open_start)
+        position = max(position, console.place("power on").text)
+        login_prompt = self._ask["login prompt"].text.removesuffix("$").removesuffix(r"\s*")
+        loose, start = Pattern(login_prompt, Match.REGEX), console.mark()
+        while True:
+            found = console.look_for(_FirstOf(self._ask, None, position), min(2.0, deadline.remaining))
+            if found or deadline.expired:
+                break
+            if console.poll(SingleSearch(loose, position)) and time.monotonic() - console.transcript.last_byte > 1.0:
+                position = max(position, start.text)
+                console.write_line("", expect_echo=False, timeout=max(deadline.remaining, 0.1))
+        if not found:
+            found = console.wait_for(_FirstOf(self._ask, None, position), timeout=0.0)
+        return self._name_of(found[-1].label)
 
-def _next_prompt(console: Console, ask: dict[str, Pattern], no: Pattern, deadline: Deadline) -> str:
-    found = console.wait_for(_FirstOf(ask, no, console.place("last match").text), timeout=deadline.remaining)
-    return _name_of(ask, found[-1].label)
+    def _next_prompt(self, deadline: Deadline) -> str:
+        position = self._console.place("last match").text
+        found = self._console.wait_for(_FirstOf(self._ask, self._refusal, position), timeout=deadline.remaining)
+        return self._name_of(found[-1].label)
 
-
-def _name_of(ask: dict[str, Pattern], text: str) -> str:
-    return next((name for name, pattern in ask.items() if pattern.text == text), "refusal")
+    def _name_of(self, text: str) -> str:
+        return next((name for name, pattern in self._ask.items() if pattern.text == text), "refusal")

@@ -10,7 +10,7 @@ from ...errors import SessionClosedError, UsageError
 from ...journal import ConsoleClosed, ConsoleGap, ConsoleOpened, ConsoleSent
 from ...wire.deadline import Deadline, Timeout, seconds
 from ..failures import Act
-from .commands import Shell, login
+from .commands import LOGIN_PROMPT, PASSWORD_PROMPT, Login, Shell
 from .explain import explain_timeout
 from .files import ConsoleFiles
 from .options import ConsoleOptions
@@ -96,14 +96,18 @@ class Console(ConsoleWaits):
         self.options = replace(before, **changes)  # type: ignore[arg-type]  # the callers name the fields
         return before
 
-    def _arrived(self, data: bytes, finished: str) -> None:
-        """Runs in the reader's thread for every chunk. Who waits is woken last: then the file has it, and a hit is known."""
+    def _arrived(self, data: bytes, broken: str) -> None:
+        """Takes a chunk, or the news that the stream broke, in the reader's thread.
+
+        The file comes first, and outside the lock: it has what a wait has seen, and a slow disk holds up no wait.
+        """
         if self._files is not None:
             self._files.write(data)
-        if not data:  # nothing arrived: the stream broke
-            self.device.journal.append(ConsoleGap(console=self.name, reason=self.transcript.gaps[-1].reason))
-        self.watchers.look(finished, self.transcript)
-        self.transcript.wake()
+        with self.transcript.changed:  # nobody sees the data before the watchers have looked at it
+            finished = self.transcript.add_gap(broken) if broken else self.transcript.append(data)
+            self.watchers.look(finished, self.transcript)
+        if broken:
+            self.device.journal.append(ConsoleGap(console=self.name, reason=broken))
 
     # ------------------------------------------------------------------- places
 
@@ -127,6 +131,7 @@ class Console(ConsoleWaits):
     def start_test(self, name: str) -> None:
         """A test begins: remembers the place, and writes a file of the test's own."""
         self.mark("test start")
+        self.watchers.new_test()
         if self._files is not None and not self._closed:
             self._files.start_test(name)
 
@@ -213,10 +218,33 @@ class Console(ConsoleWaits):
         """Runs a shell command and returns what it printed, and its exit status; see `Shell.execute`."""
         return self.shell.execute(command, timeout=timeout)
 
-    def login(self, username: str, password: str | None = None, *, timeout: Timeout | None = None, **prompts: str) -> None:
-        """Logs in; see `commands.login`. The password is masked wherever it turns up."""
-        self.device.connection.redact.add(password)
-        login(self, username, password, timeout=timeout, **prompts)
+    def login(
+        self,
+        username: str,
+        password: str | None = None,
+        *,
+        login_prompt: str = LOGIN_PROMPT,
+        password_prompt: str = PASSWORD_PROMPT,
+        prompt: str | None = None,
+        timeout: Timeout | None = None,
+    ) -> None:
+        """Logs in; does nothing if a shell is there already.
+
+        Args:
+            username: who.
+            password: masked wherever it turns up, unless it is the user's name and so no secret.
+            login_prompt: regular expression for the prompt that asks who.
+            password_prompt: regular expression for the prompt that asks for the password.
+            prompt: regular expression for the shell's prompt; the console's unless given.
+            timeout: the device's unless given.
+
+        Raises:
+            ConsoleError: the device refused, or asked for a password where none is known.
+            ConsoleTimeoutError: no prompt came.
+        """
+        if password != username:
+            self.device.connection.redact.add(password)
+        Login(self, login_prompt, password_prompt, prompt or self.options.prompt).log_in(username, password, timeout)
 
     @property
     def log_file(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 
 import regex
 
+from ...journal.files import begin_anew
 from ...wire.secrets import MASK
 
 LONGEST_HELD = 4096
@@ -65,6 +67,13 @@ class ConsoleFiles:
             self._close(self._session)
             self._session = None
 
+    def discard(self) -> None:
+        """Ends the session's file and takes it away if nothing is in it: the console could not be opened."""
+        self.close()
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_size == 0:
+                self.path.unlink()
+
     def _end_test(self) -> None:
         self._close(self._test)
         self._test = None
@@ -72,7 +81,7 @@ class ConsoleFiles:
     def _open(self, path: Path) -> BinaryIO | None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return path.open("ab")
+            return begin_anew(path).open("ab")
         except OSError as error:
             self.error = error
             return None

@@ -22,15 +22,15 @@ HURRY = 10.0
 
 
 class ConsoleReader:
-    """Opens the stream, reads it into the transcript, and opens it anew when it breaks. It never waits for anybody.
+    """Opens the stream, reads it, and opens it anew when it breaks. It never waits for anybody.
 
     Args:
         connection: the session.
         act: the method to open.
         uuid: the driver's.
         timeout: seconds for opening.
-        transcript: where the bytes go.
-        arrived: is shown every chunk, in this thread.
+        transcript: is woken when the stream is open again.
+        arrived: takes every chunk, in this thread; or nothing, and why the stream broke.
         connect_later: whether it may be that the driver cannot open the stream yet.
 
     Raises:
@@ -128,7 +128,7 @@ class ConsoleReader:
         problem: JumpstarterError = InfrastructureError("the other side ended the stream")
         try:
             for data in stream.receive():
-                self._arrived(data, self._transcript.append(data))
+                self._arrived(data, "")
         except JumpstarterError as error:
             problem = error
         except Exception as error:  # noqa: BLE001 - a defect of ours must not leave waits without a word
@@ -138,4 +138,4 @@ class ConsoleReader:
             self._stream = None
         if not self._stopped.is_set():
             self.problem = problem
-            self._arrived(b"", self._transcript.add_gap(str(problem)))
+            self._arrived(b"", str(problem))

@@ -129,7 +129,7 @@ class Transcript:
         self._raw_kept = 0
 
     def append(self, data: bytes) -> str:
-        """Takes a chunk; returns the lines that it finished. Who waits is not woken before `wake`."""
+        """Takes a chunk; returns the lines that it finished."""
         now, wall = time.monotonic(), time.time()
         with self.changed:
             self._chunks.append(Chunk(self.bytes_received, data, now, wall))
@@ -141,6 +141,7 @@ class Transcript:
             self._add(finished, now)
             self.last_byte = now
             self._forget()
+            self._notify()
             return finished
 
     def add_gap(self, reason: str) -> str:

@@ -6,7 +6,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...errors import CallTimeoutError, ConfigurationError, ConsoleError, ConsoleTimeoutError, ConsoleWatcherError, UsageError
+from ...errors import (
+    CallTimeoutError,
+    ConfigurationError,
+    ConsoleError,
+    ConsoleTimeoutError,
+    ConsoleWatcherError,
+    SessionLostError,
+    UsageError,
+)
 from ...wire.deadline import Deadline, Timeout, in_words, seconds
 from ..failures import Act
 from .options import ConsoleOptions
@@ -235,6 +243,7 @@ class ConsoleWaits:
             self._check_hits()
             version = self.transcript.version
             if found := self.poll(search):
+                self._raise_hit()  # what came with it counts, as it would if it had come before
                 return self.take(found, start, began)
             if deadline.expired and time.monotonic() < last and (self._behind or self._pending(search)):
                 # It is on the open line, and a moment more shows whether that goes on; or not everything was looked at yet.
@@ -303,6 +312,8 @@ class ConsoleWaits:
         self._check_open()
         connection = self.device.connection
         if connection.closed or connection.loss is not None:
+            if connection.loss is not None and not connection.closed:
+                raise SessionLostError(f"Waiting on console '{self.name}' is in vain: {connection.loss}")
             connection.check_usable(Act(self.device.name, self.name, "wait"))
 
     def check_watchers(self) -> None:
@@ -343,6 +354,11 @@ class ConsoleWaits:
 
     def _error(self, text: str) -> ConsoleError:
         return ConsoleError(self.device.connection.redact(f"Console '{self.name}' of '{self.device.name}' {text}"))
+
+    @property
+    def open_line(self) -> str:
+        """What stands on the line that has not ended."""
+        return self.transcript.view(1 << 62).open_line
 
     @property
     def last_line(self) -> str:

@@ -99,9 +99,15 @@ class Watchers:
             (self._allowed.add if allowed else self._allowed.discard)(label)
 
     def new_boot(self) -> None:
-        """The device is switched on: what is tolerated is counted anew."""
+        """The device is switched on: what is tolerated is counted anew, and whatever is hit now is new trouble."""
         with self._lock:
             self._seen.clear()
+            self._quiet_until = 0.0
+
+    def new_test(self) -> None:
+        """A test begins: whatever is hit now is new trouble."""
+        with self._lock:
+            self._quiet_until = 0.0
 
     def remove_scope(self, scope: str) -> None:
         """Takes away all watchers of a scope."""
@@ -150,7 +156,7 @@ class Watchers:
         Returns:
             In how many seconds something more may count; 0 if nothing waits for that.
         """
-        with self._lock:
+        with transcript.changed, self._lock:  # in this order, as the reader's thread takes them
             view = transcript.view(1 << 62)
             undecided = self._look_at_open_line(self.active, view, settled=view.quiet >= settle)
             return settle - view.quiet if undecided else 0.0
@@ -170,7 +176,7 @@ class Watchers:
             self._told = self.count
             if hit is None:
                 return
-            self._quiet_until = time.monotonic() + AFTERMATH
+            self._quiet_until = hit.time + AFTERMATH
         ago = time.monotonic() - hit.time
         others = f" {more} more hits followed." if more else ""
         raise ConsoleWatcherError(
