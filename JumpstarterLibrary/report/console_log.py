@@ -37,6 +37,6 @@ def console_block(console: Console, begin: int, end: int, redact: Callable[[str]
     count = f"{len(lines)} line{'' if len(lines) == 1 else 's'}" if first == begin else f"{end - begin} characters"
     return (
         f'<details style="border-left:3px solid #7e57c2;padding-left:8px"><summary style="cursor:pointer;color:#607d8b">'
-        f"console {html.escape(console.name)}: {count} … <code>{html.escape(last)}</code></summary>"
+        f"{html.escape(console.name)} said {count}, at last <code>{html.escape(last)}</code></summary>"
         f'<pre style="margin:4px 0;white-space:pre-wrap">{cut}{html.escape(text)}</pre></details>'
     )

@@ -275,8 +275,8 @@ class ConsoleWaits:
             after=found.line[found.hit.end :],
             label=found.pattern.text,
             time=now_wall - (now - found.time),
-            elapsed=found.time - began,
-            since_power_on=found.time - power_on.time if power_on else None,
+            elapsed=round(found.time - began, 3),
+            since_power_on=round(found.time - power_on.time, 3) if power_on else None,
             start=found.start,
             end=found.end,
         )
