@@ -188,7 +188,8 @@ class ConsoleCommandKeywords(ConsoleGroup):
 
         Args:
             username: Who.
-            password: Masked everywhere, also where the device echoes it in pieces.
+            password: Masked everywhere, also where the device echoes it in pieces. Plain text that is the user's name, or is
+                shorter than four characters, is not: give a `Secret` to have it masked in any case.
             login_prompt: Regular expression for the prompt that asks who.
             password_prompt: Regular expression for the prompt that asks for the password.
             prompt: Regular expression for the shell's prompt; the console's unless given.

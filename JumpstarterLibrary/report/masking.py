@@ -10,7 +10,7 @@ from typing import Any
 
 from robot.libraries.BuiltIn import BuiltIn
 
-from ..wire.secrets import MASK, Redactor
+from ..wire.secrets import MASK, Redactor, is_secret
 
 SECRET_ARGUMENTS = ("passphrase",)
 """Named arguments of our keywords whose value nobody may see, also when it was written into the suite as plain text."""
@@ -18,6 +18,8 @@ OPEN_KEYWORD = "openjumpstartersession"
 OPEN_POSITIONAL = 2
 """Positional arguments that it takes. What is written beyond them is a mistake, and may well be the passphrase."""
 OPEN_NAMED = ("target", "alias", "timeout", "security", "ca")
+
+LOGIN_KEYWORD = "logintoconsole"
 
 _NAMED = re.compile(rf"({'|'.join(SECRET_ARGUMENTS)})=(.+)", re.DOTALL)
 _NO_SECRET = re.compile(rf"[$%]\{{[^{{}}]+\}}|({'|'.join(OPEN_NAMED)})=.*", re.DOTALL)
@@ -39,8 +41,19 @@ def mask_arguments(result: Any, redact: Redactor) -> None:
         elif _normal(text) == OPEN_KEYWORD and _normal(result.name) != "runkeywords":
             start = index + 1
         arguments.append(argument)
+    if _normal(result.name) == LOGIN_KEYWORD and len(arguments) > 1:
+        arguments[1] = _masked_password(arguments[0], arguments[1], redact)
     if arguments != list(result.args):
         result.args = tuple(arguments)
+
+
+def _masked_password(username: Any, password: Any, redact: Redactor) -> Any:
+    """Masks a password that was written into the suite as plain text."""
+    value = password.removeprefix("password=") if isinstance(password, str) else ""
+    if not is_secret(username, value) or _NO_SECRET.fullmatch(value):
+        return password
+    redact.add(value)
+    return MASK
 
 
 def mask_result(result: Any, redact: Redactor) -> None:

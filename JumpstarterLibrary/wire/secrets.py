@@ -10,6 +10,15 @@ MASK = "<secret>"
 _MASKS = (MASK, html.escape(MASK))
 
 
+SHORTEST_PASSWORD = 4
+
+
+def is_secret(username: object, password: str) -> bool:
+    """Whether a password that was given as plain text is masked everywhere. One that is the user's name, or shorter than four
+    characters, is no secret, and masking it would spoil every text that has it by chance. Robot's `Secret` is always masked."""
+    return len(password) >= SHORTEST_PASSWORD and password != username
+
+
 class Hidden:
     """A value that travels to the driver and prints as `<secret>` everywhere else."""
 

@@ -63,7 +63,7 @@ class Cursor(threading.Thread):
                 self.position = segment.end
             time.sleep(self.rest)
             with transcript.changed:
-                if transcript.version == version:
+                if transcript.version == version and not ended:
                     transcript.changed.wait(1)
 
 

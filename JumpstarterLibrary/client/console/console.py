@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import SessionClosedError, UsageError
 from ...journal import ConsoleClosed, ConsoleGap, ConsoleOpened, ConsoleSent
 from ...wire.deadline import Deadline, Timeout, seconds
+from ...wire.secrets import is_secret
 from ..failures import Act
 from .commands import LOGIN_PROMPT, PASSWORD_PROMPT, Login, Shell
 from .explain import explain_timeout
@@ -232,7 +233,7 @@ class Console(ConsoleWaits):
 
         Args:
             username: who.
-            password: masked wherever it turns up, unless it is the user's name and so no secret.
+            password: masked wherever it turns up, unless it is the user's name or very short, and so no secret.
             login_prompt: regular expression for the prompt that asks who.
             password_prompt: regular expression for the prompt that asks for the password.
             prompt: regular expression for the shell's prompt; the console's unless given.
@@ -242,7 +243,7 @@ class Console(ConsoleWaits):
             ConsoleError: the device refused, or asked for a password where none is known.
             ConsoleTimeoutError: no prompt came.
         """
-        if password != username:
+        if password is not None and is_secret(username, password):
             self.device.connection.redact.add(password)
         Login(self, login_prompt, password_prompt, prompt or self.options.prompt).log_in(username, password, timeout)
 
