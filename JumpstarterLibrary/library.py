@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from robot.api.deco import library
 from robotlibcore import DynamicCore, PluginParser
 
+from .client.console import Console
 from .errors import JumpstarterError
 from .journal import KeywordEnded, KeywordStarted
 from .keywords import (
@@ -102,6 +103,8 @@ class JumpstarterLibrary(_Keywords):
         """Runs a keyword; before and after it, writes down what happened and shows what the exporter said."""
         __tracebackhide__ = True
         before = list(self.sessions)
+        # Also those that the keyword closes: what they said last is shown, and what it hit fails the keyword.
+        consoles = {session: list(session.device.consoles.values()) for session in before}
         for session in before:
             write_new_events(session, self.sessions.redact)
             session.journal.append(KeywordStarted(name=name))
@@ -109,7 +112,7 @@ class JumpstarterLibrary(_Keywords):
         try:
             result = DynamicCore.run_keyword(self, name, args, kwargs)
             # Only now, and not before: a Power Off in a teardown has to happen, whatever the device said.
-            self._check_watchers()
+            self._check_watchers(consoles)
             status = "PASS"
             return result
         except JumpstarterError as error:
@@ -117,17 +120,21 @@ class JumpstarterLibrary(_Keywords):
             error.args = (f"{error.failure_class.value}: {self.sessions.redact(str(error))}", *error.args[1:])
             raise error.with_traceback(None) from None
         finally:
-            for session in self.sessions:
+            for session in dict.fromkeys([*before, *self.sessions]):
                 if session not in before:
-                    session.owner = self.lifecycle.owner
-                    if self.lifecycle.test:
-                        session.start_test(self.lifecycle.test)
+                    self._take_over(session)
                 session.gather_logs()
                 write_new_events(session, self.sessions.redact)
-                write_new_output(session, self.sessions.redact)
+                shown = dict.fromkeys([*consoles.get(session, []), *session.device.consoles.values()])
+                write_new_output(session, shown, self.sessions.redact)
                 session.journal.append(KeywordEnded(name=name, status=status))
 
-    def _check_watchers(self) -> None:
-        for session in self.sessions:
-            for console in session.device.consoles.values():
-                console.check_watchers()
+    def _take_over(self, session: DeviceSession) -> None:
+        session.owner = self.lifecycle.owner
+        if self.lifecycle.test:
+            session.start_test(self.lifecycle.test)
+
+    def _check_watchers(self, before: dict[DeviceSession, list[Console]]) -> None:
+        now = [console for session in self.sessions for console in session.device.consoles.values()]
+        for console in dict.fromkeys([*(one for consoles in before.values() for one in consoles), *now]):
+            console.check_watchers()

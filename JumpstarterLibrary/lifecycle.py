@@ -86,7 +86,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
             for session in self._library.sessions:
                 session.gather_logs(patient=True)
                 write_new_events(session, self._library.sessions.redact)
-                write_new_output(session, self._library.sessions.redact)
+                write_new_output(session, session.device.consoles.values(), self._library.sessions.redact)
                 self._fail_on_watchers(session, result)
                 session.end_test()
             self._mark(lambda: TestEnded(name=result.full_name, status=result.status))

@@ -111,6 +111,10 @@ class DeviceSession:
         """Everything that happened in this session."""
         return self.device.journal
 
+    def take_over(self, stack: contextlib.ExitStack) -> None:
+        """Closing the session closes what is on a stack, from now on."""
+        self._stack = stack.pop_all()
+
     def close(self) -> None:
         """Closes the device, then its server if it was embedded, then the journal's file."""
         self._stack.close()
@@ -201,8 +205,9 @@ class Sessions:
             stack.callback(device.close)
             if journal_folder is not None:
                 device.files = journal_folder / _file_name(name)
-            session = DeviceSession(name, place, device, stack.pop_all())
-        self._open[name] = session
+            session = DeviceSession(name, place, device, contextlib.ExitStack())
+            self._open[name] = session
+            session.take_over(stack)
         self._current = name
         return session
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,7 @@ class Device:
         """Folder for what consoles say; no files are written unless it is set."""
         self.test = ""
         """Name of the running test, for consoles that are opened in it."""
+        self._closing = False
         self._clients: dict[int, DriverClient] = {}
 
     @property
@@ -123,15 +125,16 @@ class Device:
 
     def close(self) -> None:
         """Ends the session's calls and streams and closes the connection. Closing twice does no harm."""
-        if self.connection.closed:
+        if self._closing:
             return
-        self.connection.closed = True
-        for console in self.consoles.values():
-            console.close()
-        if self.logs is not None:
-            self.logs.close()
-        self.connection.close()
-        self.journal.append(SessionClosed(alias=self.name))
+        with contextlib.ExitStack() as last:  # each of these happens, whatever the others raise
+            last.callback(self.journal.append, SessionClosed(alias=self.name))
+            last.callback(self.connection.close)
+            if self.logs is not None:
+                last.callback(self.logs.close)
+            for console in list(self.consoles.values()):
+                last.callback(console.close)
+            self._closing = self.connection.closed = True
 
     def __getitem__(self, path: str) -> DriverClient:
         return self.driver(path)
@@ -227,20 +230,22 @@ def open_device(
     secret = passphrase or os.environ.get("JMP_GRPC_PASSPHRASE") or None
     journal = Journal() if journal is None else journal
     connection = Connection(name or str(address), address, channel, secret, journal, redact)
+    device = None
     try:
         connection.wait_until_ready(deadline)
         report = connection.get_report(deadline)
         device = Device(connection, assemble(connection.name, report.reports), timeout)
-    except BaseException:
-        connection.close()
+        nodes = list(device.tree.walk())
+        journal.append(SessionOpened(alias=device.name, target=str(address), origin=origin, drivers=len(nodes)))
+        connection.on_loss = partial(_write_loss, device)
+        if logs:
+            paths = {node.uuid: node.path for node in reversed(nodes)}
+            device.logs = LogReader(connection, paths, 0 if old_logs else connection.log_position)
+            device.logs.start()
+        return device
+    except BaseException:  # also Robot's timeout and Ctrl-C
+        (device or connection).close()
         raise
-    nodes = list(device.tree.walk())
-    journal.append(SessionOpened(alias=device.name, target=str(address), origin=origin, drivers=len(nodes)))
-    connection.on_loss = lambda failure: _write_loss(device, failure)
-    if logs:
-        paths = {node.uuid: node.path for node in reversed(nodes)}
-        device.logs = LogReader(connection, paths, 0 if old_logs else connection.log_position)
-    return device
 
 
 def _write_loss(device: Device, failure: SessionLostError) -> None:

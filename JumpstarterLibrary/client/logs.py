@@ -41,7 +41,11 @@ class LogReader:
         self._rpc: Any = None
         self._stopped = threading.Event()
         self._arrived = threading.Condition()
+        self._lines = 0
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-log-{connection.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begins to read."""
         self._thread.start()
 
     def catch_up(self, timeout: float) -> None:
@@ -59,12 +63,22 @@ class LogReader:
         self._stopped.set()
         if self._rpc is not None:
             self._rpc.cancel()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(JOIN_BUDGET)
 
     def _run(self) -> None:
-        for delay in (*RETRY_DELAYS, None):
-            if self._read() or delay is None or self._stopped.wait(delay):
+        delays = iter(RETRY_DELAYS)
+        while True:
+            seen = self._lines
+            if self._read():
+                return
+            if self._lines > seen:  # it worked for a while: be as patient as at first
+                delays = iter(RETRY_DELAYS)
+            delay = next(delays, None)
+            if delay is None:
+                self._connection.journal.append(LogGap(reason="the log stream breaks off again and again; it is read no more"))
+                return
+            if self._stopped.wait(delay):
                 return
             if self.position is None:
                 self._connection.journal.append(LogGap(reason="the log stream broke off; lines may be missing"))
@@ -98,6 +112,7 @@ class LogReader:
 
     def _take(self, line: Any) -> None:
         connection = self._connection
+        self._lines += 1
         position = 0
         if self.position is not None:
             gap = _GAP.match(line.message)

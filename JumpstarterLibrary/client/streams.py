@@ -25,6 +25,11 @@ QUEUED_FRAMES = 16
 TICK = 0.1
 """Seconds after which sending looks whether the stream has ended meanwhile."""
 
+RECENT = 1.0
+"""Seconds after sending in which closing waits until the exporter has what was sent."""
+DRAIN_BUDGET = 0.3
+ARRIVAL = 0.1
+
 _END = object()
 
 
@@ -52,18 +57,20 @@ class ByteStream:
         self._finished = False
         request = json.dumps({"kind": "driver", "uuid": uuid, "method": act.method})
         metadata = ((REQUEST_KEY, request), *(connection.metadata or ()))
-        begin = time.monotonic()
-        self._rpc = connection.router.Stream(self._requests(), metadata=metadata)
-        # Waiting for metadata takes no time limit, and the stream itself must have none: so a timer ends the wait.
-        timer = threading.Timer(timeout, self._rpc.cancel)
-        timer.daemon = True
-        timer.start()
+        self._drained = threading.Event()
+        self._last_send = 0.0
+        self._rpc: Any = None
+        begin, timer = time.monotonic(), threading.Timer(timeout, self._give_up)
         try:
+            self._rpc = connection.router.Stream(self._requests(), metadata=metadata)
+            # Waiting for metadata takes no time limit, and the stream itself must have none: so a timer ends the wait.
+            timer.daemon = True
+            timer.start()
             self._rpc.initial_metadata()
             if not self._rpc.is_active():
                 self._raise_failure(begin, timeout)
-        except BaseException:
-            self.close()
+        except BaseException:  # also Robot's timeout and Ctrl-C
+            self._give_up()
             raise
         finally:
             timer.cancel()
@@ -103,6 +110,7 @@ class ByteStream:
                         f"Sending to {self._act} stalled: the exporter did not take it within {in_words(timeout)}."
                     )
             self._outgoing.put(router_pb2.StreamRequest(payload=part))
+            self._last_send = time.monotonic()
 
     def finish_sending(self) -> None:
         """Ends our side; the driver's stays open."""
@@ -110,19 +118,31 @@ class ByteStream:
         self._outgoing.put(_END)
 
     def close(self) -> None:
-        """Ends the stream on both sides."""
+        """Ends the stream on both sides. What was just sent gets a moment to arrive, as cancelling would overtake it."""
+        recent = time.monotonic() - self._last_send < RECENT
+        if not self._finished and recent and self._rpc.is_active():
+            self.finish_sending()
+            if self._drained.wait(DRAIN_BUDGET):
+                time.sleep(ARRIVAL)
+        self._give_up()
+
+    def _give_up(self) -> None:
         self._finished = True
-        self._rpc.cancel()
+        if self._rpc is not None:
+            self._rpc.cancel()
         self._outgoing.put(_END)  # wakes grpc's thread that waits for something to send
 
     def _requests(self) -> Iterator[Any]:
-        while (item := self._outgoing.get()) is not _END:
-            yield item
-            self._room.release()
+        try:
+            while (item := self._outgoing.get()) is not _END:
+                yield item
+                self._room.release()
+        finally:
+            self._drained.set()
 
     def _check_open(self) -> None:
         if self._finished or not self._rpc.is_active():
-            raise InfrastructureError(f"Sending to {self._act} failed: the stream has ended.")
+            raise InfrastructureError(f"Cannot send to {self._act}: the stream is not open now (it has ended).")
 
     def _raise_failure(self, begin: float, timeout: float) -> None:
         error, elapsed = self._rpc, time.monotonic() - begin

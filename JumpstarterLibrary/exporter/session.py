@@ -10,6 +10,7 @@ import shutil
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,10 @@ from .services import ExporterService, PassphraseGuard, RouterService, parse_uui
 
 DRIVER_BUDGET = 10.0
 """Seconds that one driver's `reset` or `close` gets."""
+CLOSE_BUDGET = 12.0
+"""Seconds that all drivers together get to close; what is left then is not waited for."""
+STOP_BUDGET = 2.0
+"""Seconds that stopping a listener is waited for."""
 STOP_GRACE = 0.2
 """Seconds that running RPCs get when a listener stops."""
 
@@ -181,8 +186,9 @@ class Session:
         server, port = event_loop.run(self._start, target, tls, passphrase)
 
         def stop() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is already closed, and the server with it
-                event_loop.run(server.stop, STOP_GRACE)
+            # The loop may be closed already, and the server with it; or a driver blocks it, and the server stops when that ends.
+            with contextlib.suppress(RuntimeError, TimeoutError):
+                event_loop.run(server.stop, STOP_GRACE, timeout=STOP_BUDGET)
 
         with event_loop.closed_at_exit(stop):
             yield port
@@ -284,9 +290,10 @@ class Session:
             raise DriverError(f"The session cannot start: {refusal.details}") from refusal
 
     def _run_hooks(self, name: str, drivers: list[Driver]) -> None:
+        end = time.monotonic() + CLOSE_BUDGET
         for driver in drivers:
             try:
-                event_loop.run(self._run_hook, getattr(driver, name))
+                event_loop.run(self._run_hook, getattr(driver, name), timeout=max(end - time.monotonic(), 0.1))
             except Exception as error:  # noqa: BLE001 - every driver is closed before anything else happens
                 text = _text_of(error)  # a driver's trouble, so no trace of ours
                 logging.getLogger(__name__).error("%s of %r failed: %s", name, driver, text)  # noqa: TRY400 - see above

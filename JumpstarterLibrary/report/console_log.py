@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from robot.api import logger
 
@@ -14,9 +14,9 @@ MOST_CHARACTERS = 8_000
 """Shown in one block, from its end; the console's file has everything."""
 
 
-def write_new_output(session: DeviceSession, redact: Callable[[str], str]) -> None:
-    """Writes what the session's consoles said since the last time. Call it on Robot's thread only."""
-    for console in session.device.consoles.values():
+def write_new_output(session: DeviceSession, consoles: Iterable[Console], redact: Callable[[str], str]) -> None:
+    """Writes what a session's consoles said since the last time. Call it on Robot's thread only."""
+    for console in consoles:
         end = console.transcript.mark().text
         begin = session.shown.get(console.path, 0)
         if end > begin:

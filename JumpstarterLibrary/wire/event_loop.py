@@ -82,11 +82,15 @@ def portal() -> BlockingPortal:
         return _thread.portal
 
 
-def run(function: Callable[..., Awaitable[T]], *args: object) -> T:
-    """Runs a coroutine function in the loop and waits for it; an interrupt of the waiting thread cancels it."""
+def run(function: Callable[..., Awaitable[T]], *args: object, timeout: float | None = None) -> T:
+    """Runs a coroutine function in the loop and waits for it; an interrupt of the waiting thread cancels it.
+
+    Raises:
+        TimeoutError: it took longer than `timeout` seconds, or something else blocks the loop.
+    """
     future = portal().start_task_soon(function, *args)
     try:
-        return future.result()
+        return future.result(timeout)
     except BaseException:
         future.cancel()
         raise

@@ -179,7 +179,9 @@ class TestPower:
         board.power.on()
         board.console.wait_for_prompt("login: $", timeout=5, since=mark)
         time.sleep(0.3)
-        assert board.console.text(mark).count("JLBoot") == 1
+        # The banner of a life that power ended may still be on its way behind the mark; only the last one gets this far.
+        assert board.console.text(mark).count("Welcome to") == 1
+        assert board.console.text(mark).count("login: ") == 1
 
     def test_what_a_command_leaves_behind_does_not_touch_the_next_boot(self, board):
         board = board(boot_time=0.0, autoboot=0.4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -81,8 +82,9 @@ class Shell:
             raise ConsoleTimeoutError(f"{who} did not end within {in_words(deadline.total)}. {error}") from None
         lines = console.transcript.between(begin.end, end.start).removeprefix("\n").split("\n")
         newest = newest_stamp(console.transcript.lines_with_times(RECENT_LINES), began)
-        noise = [line for line in lines if (stamp := kernel_stamp(line)) is not None and stamp > newest]
-        kept = "\n".join(line for line in lines if line not in noise).removesuffix("\n")
+        late = [(stamp := kernel_stamp(line)) is not None and stamp > newest for line in lines]
+        noise = [line for line, is_late in zip(lines, late, strict=True) if is_late]
+        kept = "\n".join(line for line, is_late in zip(lines, late, strict=True) if not is_late).removesuffix("\n")
         return CommandResult(command, kept, int(end.groups[0] or 0), time.monotonic() - began, "\n".join(noise))
 
     def _resynchronise(self, deadline: Deadline) -> None:
@@ -100,9 +102,7 @@ class Shell:
 
 
 def _closed(command: str) -> str:
-    """Sees to it that what stands behind a command is not swallowed by a comment, or spoiled by an `&`, at its end."""
-    if "#" not in command and not command.endswith("&"):
-        return command
+    """Sees to it that what stands behind a command is not swallowed or spoiled by its end, such as a comment, an `&` or a `;`."""
     return "eval '" + command.replace("'", "'\\''") + "'"
 
 
@@ -113,9 +113,10 @@ def kernel_stamp(line: str) -> float | None:
 
 
 def newest_stamp(lines: list[tuple[float, str]], before: float) -> float:
-    """Returns the kernel's newest time stamp before a moment. What `dmesg` prints is no newer, and so is no noise."""
+    """Returns the kernel's newest time stamp before a moment. What `dmesg` prints is no newer, and so is no noise. Where the
+    kernel has said nothing yet, nothing can be told apart, and nothing is noise."""
     stamps = [stamp for when, line in lines if when < before and (stamp := kernel_stamp(line)) is not None]
-    return max(stamps, default=-1.0)
+    return max(stamps, default=math.inf)
 
 
 class _FirstOf:
