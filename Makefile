@@ -1,10 +1,14 @@
 # `make` alone lists the targets. Needs Python 3.11 or newer; everything else goes into .venv.
 # PYTHON=python3.13 make test    uses that interpreter
 # make test ARGS="-k power -x"   passes options on to pytest
+# make test WORKERS=0            runs the tests one after the other in one process
 
 .DEFAULT_GOAL := help
-.PHONY: help venv python demo test lint bench docs clean
+.PHONY: help venv python demo test lint bench docs clean drivers-venv drivers-page
 MAKEFLAGS += --no-print-directory
+
+# Most of the time of tests is waiting: for processes to start, and for deadlines.
+WORKERS ?= 2
 
 # What the caller's shell has set for Python must not reach the tools in .venv.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -18,7 +22,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 QUIETLY = quietly() { output=$$("$$@" 2>&1) || { status=$$?; printf '%s\n' "$$output"; return $$status; }; }; quietly
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.* ## /\1:/p' Makefile | while IFS=: read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.* ## /\1:/p' Makefile | while IFS=: read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
 
 python: ## which Python is used to make .venv
 	@if [ -n "$(PYTHON)" ]; then \
@@ -50,13 +54,29 @@ venv: ## make or update .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-input --editable '.[dev]'; \
 	echo "$$wanted" > $$stamp
 
+# All of upstream's driver packages, in an environment of their own: they are 350 MB, and only one test needs them.
+drivers-venv: venv ## make or update .venv-drivers, for the test of every driver package of upstream's
+	@set -e; stamp=.venv-drivers/.installed; wanted=$$(cat .venv/.installed); \
+	if [ "$$(cat $$stamp 2>/dev/null)" = "$$wanted" ] && [ $$stamp -nt utest/upstream/requirements.txt ] \
+	  && [ $$stamp -nt pyproject.toml ]; then exit 0; fi; \
+	if [ "$$(cat $$stamp 2>/dev/null)" != "$$wanted" ]; then \
+	  echo "Making .venv-drivers"; rm -rf .venv-drivers; $(PY) -m venv .venv-drivers; \
+	fi; \
+	rm -f $$stamp; \
+	.venv-drivers/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile --editable . \
+	  --requirement utest/upstream/requirements.txt; \
+	echo "$$wanted" > $$stamp
+
+drivers-page: drivers-venv ## load every client class of upstream's; writes docs/upstream-drivers.md
+	@.venv-drivers/bin/python utest/upstream/upstream_proof.py docs/upstream-drivers.md
+
 demo: venv ## run a Robot suite against the simulated board
 	@status=0; $(PY) -m robot --outputdir results/demo atest/demo/demo.robot || status=$$?; \
 	echo "log: results/demo/log.html"; exit $$status
 
 # Lint prints nothing when all is well, so pytest's summary is the last line.
 test: lint ## lint, then unit, interop and acceptance tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: venv ## ruff, robocop and mypy
 	@$(QUIETLY) $(PY) -m ruff check .
@@ -81,5 +101,5 @@ docs: venv ## keyword documentation by Libdoc in docs/keywords
 	@echo "docs/keywords/JumpstarterLibrary.html"
 
 clean: ## remove everything that make has made, .venv too
-	@rm -rf .venv build dist results docs/keywords *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .robocop_cache .ruff_cache
+	@rm -rf .venv .venv-drivers build dist results docs/keywords *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .robocop_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,12 +8,15 @@ from __future__ import annotations
 from enum import Enum
 
 __all__ = [
+    "AccessDeniedError",
     "CallTimeoutError",
     "ConfigurationError",
     "ConnectionFailedError",
     "ConsoleError",
+    "ConsoleLostError",
     "ConsoleTimeoutError",
     "ConsoleWatcherError",
+    "ControllerError",
     "DriverAttributeError",
     "DriverError",
     "DriverInvalidArgumentError",
@@ -23,12 +26,20 @@ __all__ = [
     "DriverTimeoutError",
     "ExporterNotReadyError",
     "FailureClass",
+    "HookFailedError",
     "InfrastructureError",
     "JumpstarterError",
+    "LeaseError",
+    "LeaseLostError",
+    "LeaseTimeoutError",
+    "LeaseUnsatisfiableError",
     "NoTargetError",
     "PassphraseError",
+    "RemoteFileNotFoundError",
     "SessionClosedError",
     "SessionLostError",
+    "TokenError",
+    "TransferMismatchError",
     "UnknownAliasError",
     "UsageError",
     "ValueNotSendableError",
@@ -83,6 +94,18 @@ class PassphraseError(ConfigurationError):
     """The exporter refused the passphrase, or wants one (`UNAUTHENTICATED`, protocol §6.4)."""
 
 
+class TokenError(ConfigurationError):
+    """The lab's controller wants a token, or another one, or a newer one (protocol §8.11)."""
+
+
+class AccessDeniedError(ConfigurationError):
+    """The lab's controller knows the client and does not let it do this."""
+
+
+class LeaseUnsatisfiableError(ConfigurationError):
+    """No exporter will ever fit what the lease asks for (protocol §8.4)."""
+
+
 class UsageError(JumpstarterError):
     """The test asked for something that cannot be."""
 
@@ -123,6 +146,14 @@ class DriverNotSupportedError(DriverError, NotImplementedError):
     """The driver says that it cannot do this (`UNIMPLEMENTED`)."""
 
 
+class TransferMismatchError(DriverError):
+    """What arrived is not what was sent, or not what was expected."""
+
+
+class RemoteFileNotFoundError(DriverError):
+    """A file store of the device has no such file or directory."""
+
+
 class DriverTimeoutError(DriverError, TimeoutError):
     """Time ran out inside the driver, or the driver did not answer while its exporter did."""
 
@@ -157,5 +188,29 @@ class CallTimeoutError(InfrastructureError, TimeoutError):
     """The exporter did not answer in time."""
 
 
+class ConsoleLostError(InfrastructureError, TimeoutError):
+    """The stream of a console is broken, so nobody knows what the device said."""
+
+
 class ExporterNotReadyError(InfrastructureError):
     """The exporter's status does not allow driver calls (`FAILED_PRECONDITION`, protocol §5.1)."""
+
+
+class ControllerError(InfrastructureError):
+    """The lab's controller cannot be reached, or answered with an error of its own."""
+
+
+class LeaseError(InfrastructureError):
+    """A lease could not be had, or came to an end."""
+
+
+class LeaseTimeoutError(LeaseError, TimeoutError):
+    """No exporter became free in time."""
+
+
+class HookFailedError(LeaseError):
+    """The exporter's hook failed, so the lease is of no use (protocol §5.3)."""
+
+
+class LeaseLostError(SessionLostError):
+    """The lease ended while its session was open: it expired, or somebody released, deleted or transferred it."""

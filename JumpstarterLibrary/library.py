@@ -10,18 +10,30 @@ from robot.api.deco import library
 from robotlibcore import DynamicCore, PluginParser
 
 from .client.console import Console
-from .errors import JumpstarterError
+from .errors import FailureClass, JumpstarterError, UsageError
 from .journal import KeywordEnded, KeywordStarted
 from .keywords import (
+    ConnectionKeywords,
     ConsoleCommandKeywords,
     ConsoleKeywords,
     ConsoleWaitingKeywords,
     ConsoleWatchingKeywords,
     DriverKeywords,
+    FileFactKeywords,
+    FileKeywords,
+    LeaseKeywords,
+    NetworkKeywords,
     PowerKeywords,
+    ServerKeywords,
     SessionKeywords,
     SettingKeywords,
+    ShellKeywords,
+    SSHKeywords,
+    StorageKeywords,
+    TransferKeywords,
     UBootKeywords,
+    UpstreamKeywords,
+    VideoKeywords,
 )
 from .keywords.base import KeywordGroup
 from .lifecycle import Lifecycle
@@ -34,15 +46,27 @@ from .version import __version__
 if TYPE_CHECKING:
 
     class _Keywords(
+        ConnectionKeywords,
         ConsoleCommandKeywords,
         ConsoleKeywords,
         ConsoleWaitingKeywords,
         ConsoleWatchingKeywords,
         DriverKeywords,
+        FileFactKeywords,
+        FileKeywords,
+        LeaseKeywords,
+        NetworkKeywords,
         PowerKeywords,
+        SSHKeywords,
+        ServerKeywords,
         SessionKeywords,
         SettingKeywords,
+        ShellKeywords,
+        StorageKeywords,
+        TransferKeywords,
         UBootKeywords,
+        UpstreamKeywords,
+        VideoKeywords,
     ):
         """What type checkers see: every keyword with its signature. At run time they come from components."""
 
@@ -80,13 +104,25 @@ class JumpstarterLibrary(_Keywords):
         self.ROBOT_LIBRARY_LISTENER = self.lifecycle
         components: list[KeywordGroup] = [
             SessionKeywords(self),
+            LeaseKeywords(self),
             PowerKeywords(self),
             ConsoleKeywords(self),
             ConsoleCommandKeywords(self),
             ConsoleWaitingKeywords(self),
             ConsoleWatchingKeywords(self),
             DriverKeywords(self),
+            StorageKeywords(self),
+            FileKeywords(self),
+            FileFactKeywords(self),
+            ServerKeywords(self),
+            TransferKeywords(self),
+            NetworkKeywords(self),
+            ConnectionKeywords(self),
+            SSHKeywords(self),
+            ShellKeywords(self),
             UBootKeywords(self),
+            VideoKeywords(self),
+            UpstreamKeywords(self),
             SettingKeywords(self),
         ]
         components += PluginParser(KeywordGroup, [self]).parse_plugins(plugins or [])
@@ -108,6 +144,8 @@ class JumpstarterLibrary(_Keywords):
         for session in before:
             write_new_events(session, self.sessions.redact)
             session.journal.append(KeywordStarted(name=name))
+        began = KeywordStarted(name=name)
+        self.sessions.prologue = lambda: [*self.lifecycle.under_way(), began]
         status = "FAIL"
         try:
             result = DynamicCore.run_keyword(self, name, args, kwargs)
@@ -119,6 +157,13 @@ class JumpstarterLibrary(_Keywords):
             # The first word says who has to look: the device's people, the lab's, or the test's author.
             error.args = (f"{error.failure_class.value}: {self.sessions.redact(str(error))}", *error.args[1:])
             raise error.with_traceback(None) from None
+        except Exception as error:
+            if not of_assertion(error):
+                raise
+            text = self.sessions.redact(str(error))
+            if isinstance(error, AssertionError):  # what was measured or read is not what was expected
+                raise AssertionError(f"{FailureClass.DEVICE.value}: {text}") from None  # noqa: TRY004 - whose failure it is counts
+            raise UsageError(f"{FailureClass.TEST.value}: {text}") from None
         finally:
             for session in dict.fromkeys([*before, *self.sessions]):
                 if session not in before:
@@ -132,9 +177,19 @@ class JumpstarterLibrary(_Keywords):
     def _take_over(self, session: DeviceSession) -> None:
         session.owner = self.lifecycle.owner
         if self.lifecycle.test:
-            session.start_test(self.lifecycle.test)
+            session.start_test(*self.lifecycle.test)
 
     def _check_watchers(self, before: dict[DeviceSession, list[Console]]) -> None:
         now = [console for session in self.sessions for console in session.device.consoles.values()]
         for console in dict.fromkeys([*(one for consoles in before.values() for one in consoles), *now]):
             console.check_watchers()
+
+
+def of_assertion(error: BaseException) -> bool:
+    """Whether an error comes from the comparing of an assertion: an operator or a value that does not fit."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == "assertionengine":
+            return True
+        trace = trace.tb_next
+    return False

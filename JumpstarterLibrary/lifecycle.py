@@ -6,13 +6,15 @@ Listener methods have no timeout, ignore Ctrl-C, and their errors only print a l
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot.api import logger
 from robot.api.interfaces import ListenerV3
+from robot.utils import timestr_to_secs
 
-from .errors import ConsoleWatcherError
+from .errors import ConsoleWatcherError, JumpstarterError
 from .journal import Event, TestEnded, TestStarted
 from .keywords.base import Scope
 from .report.console_log import write_new_output
@@ -21,6 +23,9 @@ from .report.robot_log import write_new_events
 from .sessions import DeviceSession
 from .settings import AutoClose
 from .wire import event_loop
+
+EXTENSION_TIMEOUT = 5.0
+"""Seconds that the lab's controller gets before a test whose timeout is longer than its lease."""
 
 if TYPE_CHECKING:
     from .library import JumpstarterLibrary
@@ -36,6 +41,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         self._suites: list[str] = []
         self._test: str | None = None
         self._test_name = ""
+        self._began: TestStarted | None = None
         self._debug_file: Path | None = None
 
     # ------------------------------------------------------------------ scopes
@@ -48,9 +54,13 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         return f"suite {self._suites[-1]}" if self._suites else ""
 
     @property
-    def test(self) -> str:
-        """Name of the running test; empty between tests."""
-        return self._test_name
+    def test(self) -> tuple[str, str] | None:
+        """Name and full name of the running test; None between tests."""
+        return None if self._test is None else (self._test_name, self._test)
+
+    def under_way(self) -> list[Event]:
+        """What a journal that begins now should begin with."""
+        return [] if self._began is None else [self._began]
 
     def start_suite(self, data: Any, result: Any) -> None:
         """Opens a scope."""
@@ -76,9 +86,12 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         self._test = result.full_name
         self._test_name = result.name
         self._library.settings.enter(Scope.Test)
-        self._mark(lambda: TestStarted(name=result.full_name))
+        self._began = began = TestStarted(name=result.full_name)
+        self._mark(lambda: began)
         for session in self._library.sessions:
-            session.start_test(result.name)
+            session.start_test(result.name, result.full_name)
+        if problem := self._short_lease(result):
+            data.error = problem
 
     def end_test(self, data: Any, result: Any) -> None:
         """Writes what is still to be said under the test, and closes what the test opened, if sessions close with tests."""
@@ -95,7 +108,7 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
         finally:
             mask_result(result, self._library.sessions.redact)
             self._library.settings.leave(Scope.Test)
-            self._test, self._test_name = None, ""
+            self._test, self._test_name, self._began = None, "", None
 
     def close(self) -> None:
         """The run is over: closes what is left, and the event loop, which would keep Robot from ending."""
@@ -121,6 +134,22 @@ class Lifecycle(ListenerV3):  # type: ignore[misc]  # Robot has types in parts o
                 result.message = f"{result.message}\n\n{message}" if result.message else message
                 result.status = "FAIL"
             console.watchers.remove_scope(Scope.Test.value)
+
+    def _short_lease(self, result: Any) -> str:
+        """Sees to it that leases last as long as the test may take; says what is wrong if one cannot."""
+        try:
+            seconds = timestr_to_secs(str(result.timeout))
+        except ValueError:  # the test has none
+            return ""
+        for session in self._library.sessions:
+            lease = session.leased.lease if session.leased is not None else None
+            # Of one that has ended the keywords tell, if the test has any for this device.
+            if lease is not None and not lease.ended:
+                try:
+                    lease.ensure(timedelta(seconds=seconds), EXTENSION_TIMEOUT, f"the timeout of test '{result.name}'")
+                except JumpstarterError as error:
+                    return self._library.sessions.redact(f"{error.failure_class.value}: {error}")
+        return ""
 
     def _mark(self, make: Callable[[], Event]) -> None:
         for session in self._library.sessions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,27 +13,59 @@ import pytest
 
 if TYPE_CHECKING:
     from .client import Device
-    from .sessions import Sessions
+    from .sessions import DeviceSession, Sessions
 
 _PACKAGE = str(Path(__file__).parent)
-_sessions_key: pytest.StashKey[Any] = pytest.StashKey()
+_outputs: list[Path | None] = []
+opened_sessions: weakref.WeakSet[Sessions] = weakref.WeakSet()
+"""Those of the fixtures."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds `--jumpstarter-target`."""
-    parser.getgroup("jumpstarter", "devices behind Jumpstarter").addoption(
+    """Adds the options that say where the device is."""
+    group = parser.getgroup("jumpstarter", "devices behind Jumpstarter")
+    group.addoption(
         "--jumpstarter-target",
         metavar="TARGET",
         help="device for the fixture 'jumpstarter': mock, mock:power, an exporter configuration (bench.yaml), host:port or "
         "unix:PATH. Default: JUMPSTARTER_HOST.",
     )
+    group.addoption(
+        "--jumpstarter-selector",
+        metavar="LABELS",
+        help="labels of the device to lease from a lab, such as board=rpi4, where no target and no JUMPSTARTER_HOST says where "
+        "it is. It replaces the selector of a JumpstarterTest.",
+    )
+    group.addoption(
+        "--jumpstarter-client-config",
+        metavar="CONFIG",
+        help="alias or path of the client configuration for leases. Default: the environment's, else the user's current one.",
+    )
+    group.addoption(
+        "--jumpstarter-output",
+        metavar="FOLDER",
+        type=Path,
+        help="folder for journals and what consoles say, of each session and of each test. Default: no such files.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker."""
+    _outputs.append(config.getoption("--jumpstarter-output"))
     config.addinivalue_line(
         "markers", "jumpstarter(target): device for the fixture 'jumpstarter' in this test, instead of --jumpstarter-target"
     )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Forgets the options; there are runs inside of runs."""
+    _outputs.pop()
+
+
+def output_folder() -> Path | None:
+    """Where journals and consoles are written, one folder for each worker of xdist; None if nowhere."""
+    folder = _outputs[-1] if _outputs else None
+    return folder / os.environ.get("PYTEST_XDIST_WORKER", "") if folder is not None else None
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -41,6 +74,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return f"jumpstarter: device {target} (--jumpstarter-target)"
     if host := os.environ.get("JUMPSTARTER_HOST"):
         return f"jumpstarter: device {host} (JUMPSTARTER_HOST)"
+    if selector := config.getoption("--jumpstarter-selector"):
+        return f"jumpstarter: a lease on an exporter with {selector} (--jumpstarter-selector)"
     return None
 
 
@@ -48,15 +83,16 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def _jumpstarter_sessions() -> Iterator[Sessions]:
     """The devices that the tests of this run have opened; each is opened once."""
     from .sessions import Sessions
+    from .testing import close_or_fail
 
     sessions = Sessions()
     yield sessions
-    sessions.close_all()
+    close_or_fail(sessions)
 
 
 @pytest.fixture
 def jumpstarter(request: pytest.FixtureRequest, _jumpstarter_sessions: Sessions) -> Device:
-    """The device of `--jumpstarter-target`, of the marker `jumpstarter(target)`, or of `JUMPSTARTER_HOST`.
+    """The device of `--jumpstarter-target`, of the marker `jumpstarter(target)`, of `JUMPSTARTER_HOST`, or a leased one.
 
     It is opened once and stays open for the whole run; a lost session is opened anew for the next test.
     """
@@ -64,13 +100,16 @@ def jumpstarter(request: pytest.FixtureRequest, _jumpstarter_sessions: Sessions)
     if marker is not None and (len(marker.args) != 1 or marker.kwargs):
         pytest.fail("The marker jumpstarter takes one target: @pytest.mark.jumpstarter('mock')", pytrace=False)
     target = marker.args[0] if marker else request.config.getoption("--jumpstarter-target")
+    selector = request.config.getoption("--jumpstarter-selector") or ""
     wanted = target or os.environ.get("JUMPSTARTER_HOST")
     for session in _jumpstarter_sessions:
-        if session.place.target == wanted and session.device.state == "open":
+        is_wanted = session.place.target == wanted if wanted else session.leased is not None
+        if is_wanted and session.device.state == "open":
             return session.device
     from .testing import open_or_fail
 
-    return open_or_fail(_jumpstarter_sessions, target)
+    config = request.config.getoption("--jumpstarter-client-config") or ""
+    return open_or_fail(_jumpstarter_sessions, target, selector, client_config=config)
 
 
 @pytest.fixture
@@ -84,6 +123,51 @@ def jumpstarter_mock() -> Iterator[Device]:
         yield open_or_fail(sessions, "mock")
     finally:
         sessions.close_all()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Marks the test in journals and consoles. A watcher that was hit, and of which no call told, fails it at its end."""
+    __tracebackhide__ = True
+    sessions, status = _opened(), "FAIL"
+    if sessions:
+        from .journal import TestEnded, TestStarted
+    for session in sessions:
+        session.journal.append(TestStarted(name=item.nodeid))
+        session.start_test(item.name, item.nodeid)
+    try:
+        try:
+            result = yield
+        except (Exception, pytest.fail.Exception) as error:
+            for hit in _hits():
+                error.add_note(hit)
+            raise
+        if hits := _hits():
+            pytest.fail("\n".join(hits), pytrace=False)
+        status = "PASS"
+        return result
+    finally:
+        for session in sessions:
+            session.end_test()
+            session.journal.append(TestEnded(name=item.nodeid, status=status))
+
+
+def _opened() -> list[DeviceSession]:
+    return [session for sessions in list(opened_sessions) for session in sessions]
+
+
+def _hits() -> list[str]:
+    """What watchers have found since they were asked the last time."""
+    from .errors import ConsoleWatcherError
+
+    found: list[str] = []
+    for session in _opened():
+        for console in session.device.consoles.values():
+            try:
+                console.check_watchers()
+            except ConsoleWatcherError as hit:
+                found.append(f"{hit.failure_class.value}: {hit}")
+    return found
 
 
 @pytest.hookimpl(wrapper=True)
@@ -105,7 +189,9 @@ def _is_ours(kind: type[BaseException]) -> bool:
 
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:
     """Copies a traceback up to its first frame inside this package; our code is only ever at its inner end."""
-    if trace is None or trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+    # Through this file go hooks on the way to the test.
+    path = None if trace is None else trace.tb_frame.f_code.co_filename
+    if trace is None or path is None or (path.startswith(_PACKAGE) and path != __file__):
         return None
     rest = _without_ours(trace.tb_next)
     return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)

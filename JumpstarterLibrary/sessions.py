@@ -5,23 +5,30 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import re
+import sys
 import time
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .client.channel import Security
 from .client.device import DEFAULT_TIMEOUT, Device, open_device
 from .errors import ConfigurationError, NoTargetError, UnknownAliasError, UsageError
-from .journal import Journal, JsonLinesFile
+from .journal import Event, Journal, JsonLinesFile, SessionOpened
+from .journal.files import own_path
+from .lab.wish import Wish, lease_of_environment
 from .wire import event_loop as _event_loop  # noqa: F401 - so that it registers its end first
 from .wire.address import parse_address
 from .wire.deadline import Timeout
 from .wire.secrets import Redactor
+
+if TYPE_CHECKING:
+    from .lab.configuration import ClientConfiguration
+    from .lab.leasing import Leased
 
 LOG_LAG = 0.06
 """Seconds by which an exporter that polls its log sends a line late (upstream: every 50 ms, protocol §5.6)."""
@@ -32,7 +39,7 @@ WAYS = """\
   1. give a target: mock, mock:power, an exporter configuration (bench.yaml), host:port, or unix:PATH;
   2. set JUMPSTARTER_HOST to such an address, as python -m JumpstarterLibrary.exporter prints it;
   3. run inside a jmp shell, which sets JUMPSTARTER_HOST;
-  4. lease a device in a lab: jmp shell --selector …, and run inside it."""
+  4. lease a device in a lab: selector=board=rpi4, exporter_name= or lease=, or the same in jmp shell."""
 
 
 class Kind(Enum):
@@ -41,6 +48,7 @@ class Kind(Enum):
     EMBEDDED = "embedded device"
     CONFIGURATION = "exporter configuration"
     ADDRESS = "address"
+    LEASE = "lease"
 
 
 @dataclass(frozen=True)
@@ -52,23 +60,43 @@ class Place:
     origin: str
     name: str
     """What to call the device when nobody names it."""
+    note: str = ""
+    """What was asked for and has no effect, for people."""
+    wish: Wish | None = None
+    """What to lease."""
 
 
-def locate(target: str | None, selector: str | None = None) -> Place:
-    """Says where the device is: the given target, else JUMPSTARTER_HOST (`docs/guide/sessions.md`).
+def locate(target: str | None, wish: Wish | None = None) -> Place:
+    """Says where the device is: the given target, else JUMPSTARTER_HOST, else a lease (`docs/guide/sessions.md`).
+
+    Args:
+        target: a text that says it.
+        wish: what to lease.
 
     Raises:
         NoTargetError: nothing says where it is; the message names the ways.
+        UsageError: target and lease were both asked for.
     """
+    wish = Wish() if wish is None else wish
     if target:
+        if wish.is_given:
+            raise UsageError(f"A target ('{target}') and a lease ({wish}) are two different devices: ask for one of them.")
         return _locate_given(target.strip())
     if host := os.environ.get("JUMPSTARTER_HOST"):
         exporter = os.environ.get("JMP_EXPORTER", "")
         name = exporter if exporter not in ("", "direct") else _short_name(host)
-        return Place(Kind.ADDRESS, host, "JUMPSTARTER_HOST", name)
-    lease = selector or os.environ.get("JMP_LEASE")
-    asked = f" A lease was asked for ({lease}), and this version does not take leases itself." if lease else ""
-    raise NoTargetError(f"Nothing says where the device is.{asked} There are four ways:\n{WAYS}")
+        note = f"JUMPSTARTER_HOST is set, so {wish} is not leased." if wish.is_given else ""
+        return Place(Kind.ADDRESS, host, "JUMPSTARTER_HOST", name, note)
+    if not wish.lease and (surrounding := lease_of_environment()):
+        note = f"JMP_LEASE is set, so {wish} is not leased." if wish.is_given else ""
+        return _leased_place(replace(wish, lease=surrounding), "JMP_LEASE", note)
+    if wish.is_given:
+        return _leased_place(wish, "leased")
+    raise NoTargetError(f"Nothing says where the device is. There are four ways:\n{WAYS}")
+
+
+def _leased_place(wish: Wish, origin: str, note: str = "") -> Place:
+    return Place(Kind.LEASE, str(wish), origin, wish.exporter_name or wish.lease, note, wish)
 
 
 def _locate_given(target: str) -> Place:
@@ -92,8 +120,12 @@ def _short_name(address: str) -> str:
 class DeviceSession:
     """An open device with its journal, and, for embedded ones, the server behind it."""
 
-    def __init__(self, alias: str, place: Place, device: Device, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self, alias: str, place: Place, device: Device, stack: contextlib.ExitStack, leased: Leased | None = None
+    ) -> None:
         self.alias = alias
+        self.leased = leased
+        """The lease behind it with its tunnel, if there is one."""
         self.place = place
         self.device = device
         self.console: str | None = None
@@ -111,19 +143,21 @@ class DeviceSession:
         """Everything that happened in this session."""
         return self.device.journal
 
-    def take_over(self, stack: contextlib.ExitStack) -> None:
-        """Closing the session closes what is on a stack, from now on."""
-        self._stack = stack.pop_all()
-
     def close(self) -> None:
         """Closes the device, then its server if it was embedded, then the journal's file."""
         self._stack.close()
 
-    def start_test(self, name: str) -> None:
-        """A test begins: consoles remember the place, and write a file of the test's own."""
+    def start_test(self, name: str, full_name: str | None = None) -> None:
+        """A test begins: consoles remember the place, and write a file of the test's own.
+
+        Args:
+            name: what the folder of these files is called.
+            full_name: tells tests of the same name apart.
+        """
+        folder = self.device.files
+        self.device.test = name if folder is None else own_path(folder, name, owner=full_name).name
         for console in self.device.consoles.values():
-            console.start_test(name)
-        self.device.test = name
+            console.start_test(self.device.test)
 
     def end_test(self) -> None:
         """A test ends."""
@@ -151,6 +185,10 @@ class Sessions:
     def __init__(self) -> None:
         _all_sessions.add(self)
         self.redact = Redactor()
+        self._owner = object()
+        """Whose files these are: two libraries in one run may have sessions of one name."""
+        self.prologue: Callable[[], Iterable[Event]] = tuple
+        """Gives what a new journal begins with: what was already under way."""
         self._open: dict[str, DeviceSession] = {}
         self._current: str | None = None
 
@@ -163,7 +201,9 @@ class Sessions:
         passphrase: str | None = None,
         security: Security = Security.AUTO,
         ca: Path | None = None,
-        selector: str | None = None,
+        wish: Wish | None = None,
+        progress: Callable[[str], object] = lambda _: None,
+        configured: Callable[[ClientConfiguration], object] = lambda _: None,
         journal_folder: Path | None = None,
     ) -> DeviceSession:
         """Opens a device session and makes it the current one.
@@ -175,41 +215,58 @@ class Sessions:
             passphrase: as for `client.connect`.
             security: as for `client.connect`.
             ca: as for `client.connect`.
-            selector: what a lease would select; not used where a host is known.
+            wish: what to lease; not used where JUMPSTARTER_HOST is set.
+            progress: told, in sentences, what a lease waits for.
+            configured: told the client configuration before a lease is asked for.
             journal_folder: where the journal's file goes; none is written unless given.
 
         Raises:
-            JumpstarterError: as `locate` and `client.connect`; also when the alias is taken.
+            JumpstarterError: as `locate`, `client.connect` and `lab.leasing.leased`; also when the alias is taken.
         """
-        place = locate(target, selector)
-        name = self._free_alias(alias, place.name)
+        place = locate(target, wish)
+        name = self._free_alias(alias, place.name or "lease")  # before a lease is taken for nothing
         self.redact.add(passphrase or os.environ.get("JMP_GRPC_PASSPHRASE"))
-        journal = Journal()
-        with contextlib.ExitStack() as stack:
+        journal, before = Journal(), self._current
+        stack = contextlib.ExitStack()
+        try:
+            leased = None
+            if place.wish is not None:
+                leased = stack.enter_context(_leased(place.wish, self.redact, progress=progress, configured=configured))
+                place = replace(place, name=leased.lease.exporter, target=str(leased.lease), origin=_origin(place, leased))
+                name = self._free_alias(alias, place.name)
             if journal_folder is not None:
-                stack.enter_context(_journal_file(journal, journal_folder / f"{_file_name(name)}.jsonl", self.redact))
-            address = stack.enter_context(_served(place))
-            device = open_device(
-                address,
-                timeout=timeout,
-                passphrase=passphrase,
-                security=security,
-                ca=ca,
-                name=name,
-                journal=journal,
-                logs=True,
-                origin=place.origin,
-                redact=self.redact,
-                old_logs=place.kind is not Kind.ADDRESS,  # what an embedded device said at its start is news
-            )
-            stack.callback(device.close)
+                file = own_path(journal_folder, name, ".jsonl", owner=self._owner)
+                stack.enter_context(_journal_file(journal, file, self.redact))
+            for event in self.prologue():
+                journal.append(event)
+            if leased is not None:
+                device = _open_leased(leased, stack, name=name, timeout=timeout, journal=journal, redact=self.redact)
+            else:
+                device = open_device(
+                    stack.enter_context(_served(place)),
+                    timeout=timeout,
+                    passphrase=passphrase,
+                    security=security,
+                    ca=ca,
+                    name=name,
+                    journal=journal,
+                    logs=True,
+                    origin=place.origin,
+                    redact=self.redact,
+                    old_logs=place.kind is not Kind.ADDRESS,  # what an embedded device said at its start is news
+                    called=place.target,
+                    closed_with=stack,
+                )
             if journal_folder is not None:
-                device.files = journal_folder / _file_name(name)
-            session = DeviceSession(name, place, device, contextlib.ExitStack())
-            self._open[name] = session
-            session.take_over(stack)
-        self._current = name
-        return session
+                device.files = own_path(journal_folder, name, owner=self._owner)
+            session = DeviceSession(name, place, device, stack, leased)
+            self._open[name], self._current = session, name
+            return session
+        except BaseException:  # also Robot's timeout and Ctrl-C
+            self._open.pop(name, None)
+            self._current = before
+            stack.__exit__(*sys.exc_info())
+            raise
 
     def _free_alias(self, asked: str | None, proposed: str) -> str:
         if asked is not None and (not asked.strip() or asked.isdigit()):
@@ -293,6 +350,23 @@ def _close_forgotten() -> None:
             sessions.close_all()
 
 
+def _leased(wish: Wish, redact: Redactor, **told: Callable[[Any], object]) -> contextlib.AbstractContextManager[Leased]:
+    from .lab.leasing import leased  # late, as most sessions need no lab
+
+    return leased(wish, redact=redact, **told)
+
+
+def _open_leased(leased: Leased, stack: contextlib.ExitStack, **arguments: Any) -> Device:
+    from .lab.device import open_leased
+
+    return open_leased(leased, closed_with=stack, **arguments)
+
+
+def _origin(place: Place, leased: Leased) -> str:
+    made = f"leased as {place.target}" if leased.lease.created else f"existing lease, {place.origin}"
+    return f"{made}; client configuration: {leased.configuration.source}"
+
+
 @contextlib.contextmanager
 def _served(place: Place) -> Iterator[str]:
     """Gives the address of a place, serving it in this process where need be."""
@@ -317,22 +391,21 @@ def _served(place: Place) -> Iterator[str]:
 @contextlib.contextmanager
 def _journal_file(journal: Journal, path: Path, redact: Redactor) -> Iterator[None]:
     """Writes the journal to a file too, until the end of the block."""
+    file = None
     try:
         file = JsonLinesFile(path, redact)
-    except OSError as error:
-        raise ConfigurationError(f"Cannot write the journal '{path}': {error.strerror}.") from None
-    unsubscribe = journal.subscribe(file.append)
-    try:
+        journal.subscribe(file.append)
         yield
+    except OSError as error:
+        if file is not None:
+            raise
+        raise ConfigurationError(f"Cannot write the journal '{path}': {error.strerror}.") from None
     finally:
-        unsubscribe()
-        file.close()
-        if len(journal) == 0:  # the session could not be opened
-            path.unlink(missing_ok=True)
-
-
-def _file_name(alias: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", alias).strip("_.") or "session"
+        if file is not None:
+            journal.unsubscribe(file.append)
+            file.close()
+            if not journal.events(SessionOpened):  # it could not be opened
+                path.unlink(missing_ok=True)
 
 
 def session_timeout(value: Timeout) -> timedelta:

@@ -5,7 +5,7 @@ from JumpstarterLibrary.testing import JumpstarterTest
 
 
 class TestBoard(JumpstarterTest):
-    selector = "board=rpi4"  # what a lease selects; not used where JUMPSTARTER_HOST says where the device is
+    selector = "board=rpi4"  # what to lease; not used where JUMPSTARTER_HOST says where the device is
 
     def test_powers_up(self, client):
         client.power.on()
@@ -15,6 +15,7 @@ class TestBoard(JumpstarterTest):
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,16 +26,22 @@ if TYPE_CHECKING:
 
 __all__ = ["JumpstarterTest"]
 
+logger = logging.getLogger("jumpstarter")
+
 
 class JumpstarterTest:
     """Gives the tests of a class one device in the fixture `client`; each class has its own session.
 
     Attributes:
-        selector: labels of the device to lease, such as `board=rpi4`. Inside a `jmp shell`, or wherever
-            `JUMPSTARTER_HOST` is set, that device is used instead, and before both the one of `--jumpstarter-target`.
+        selector: labels of the device to lease, such as `board=rpi4`; `--jumpstarter-selector` replaces it. Inside a `jmp shell`,
+            or wherever `JUMPSTARTER_HOST` is set, that device is used instead, and before all the one of `--jumpstarter-target`.
+        exporter_name: the exporter to lease, by name.
+        client_config: alias or path of the client configuration; the environment's or the user's current one unless given.
     """
 
     selector: ClassVar[str] = ""
+    exporter_name: ClassVar[str] = ""
+    client_config: ClassVar[str] = ""
 
     # pytest 10 takes class-scoped fixtures as class methods only.
     @pytest.fixture(scope="class")
@@ -48,22 +55,47 @@ class JumpstarterTest:
         from .sessions import Sessions
 
         sessions = Sessions()
-        # Without our plugin (`-p no:jumpstarter`) there is no such option.
-        device = open_or_fail(sessions, request.config.getoption("--jumpstarter-target", None), cls.selector)
+        # Without our plugin (`-p no:jumpstarter`) there are no such options.
+        target, selector, config = (
+            request.config.getoption(option, None)
+            for option in ("--jumpstarter-target", "--jumpstarter-selector", "--jumpstarter-client-config")
+        )
+        name = "" if selector else cls.exporter_name
         try:
-            yield device
+            yield open_or_fail(sessions, target, selector or cls.selector, name, config or cls.client_config)
         finally:
-            sessions.close_all()
+            close_or_fail(sessions)
 
 
-def open_or_fail(sessions: object, target: str | None, selector: str = "") -> Device:
+def open_or_fail(
+    sessions: object, target: str | None, selector: str = "", exporter_name: str = "", client_config: str = ""
+) -> Device:
     """Opens a device for a fixture; what goes wrong is told in one message, without a traceback of ours."""
+    from .errors import JumpstarterError
+    from .lab.wish import Wish
+    from .pytest_plugin import opened_sessions, output_folder
+    from .sessions import Sessions
+
+    assert isinstance(sessions, Sessions)
+    try:
+        wish = Wish(selector=selector, exporter_name=exporter_name, client_config=client_config or None)
+        opened_sessions.add(sessions)
+        folder = output_folder()
+        return sessions.open(target, wish=None if target else wish, progress=logger.info, journal_folder=folder).device
+    except JumpstarterError as error:
+        message = f"{error.failure_class.value}: {error}"
+    pytest.fail(message, pytrace=False)
+
+
+def close_or_fail(sessions: object) -> None:
+    """Closes what a fixture has opened; a lease that could not be released is told in one message."""
     from .errors import JumpstarterError
     from .sessions import Sessions
 
     assert isinstance(sessions, Sessions)
     try:
-        return sessions.open(target, selector=selector or None).device
+        sessions.close_all()
+        return
     except JumpstarterError as error:
         message = f"{error.failure_class.value}: {error}"
     pytest.fail(message, pytrace=False)

@@ -1,11 +1,13 @@
 """Every example in README.md and docs/ is run: Robot suites by robot, Python by pytest, configurations by the exporter."""
 
+import contextlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.lab import start_lab
 from helpers.robot_run import RobotRunner
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +43,15 @@ def test_robot_example(text: str, run_robot: RobotRunner, tmp_path: Path) -> Non
     suite = tmp_path / "example.robot"
     suite.write_text(text if "*** Settings ***" in text else f"*** Settings ***\nLibrary    JumpstarterLibrary\n\n{text}")
 
-    run = run_robot(suite)
+    with contextlib.ExitStack() as stack:
+        environment = {}
+        if re.search(r"selector=|exporter:|exporter_name=|Get Exporters", text):  # an example that leases
+            lab = stack.enter_context(start_lab(tmp_path))
+            for number in (1, 2):
+                lab.start_session_exporter(f"bench-{number}", {"board": "rpi4", "bench": str(number)})
+            lab.client_config("ci", current=True)
+            environment = lab.environment()
+        run = run_robot(suite, env=environment)
 
     assert run.tests
     assert {name: test.message for name, test in run.tests.items() if not test.passed} == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ LARGEST_MESSAGE = 256 * 1024 * 1024
 """Bytes of one answer that we take; gRPC's own limit is 4 MiB."""
 LARGEST_METADATA = 8 * 1024 * 1024
 """Bytes of error text that we take; upstream's exporter sends any length, and gRPC's own limit is 8 KiB."""
+WINDOW = 4 * 1024 * 1024
+"""Bytes that a stream may send before we read them. gRPC would let this grow with the traffic, to 100 MB and more."""
 KEEPALIVE_MS = 20_000
 """As upstream's clients; exporters on TCP allow a ping every 10 s."""
 HANDSHAKE_TIMEOUT = 5.0
@@ -62,8 +65,21 @@ def plaintext_by_environment() -> bool:
     return "1" in (os.environ.get("JMP_GRPC_INSECURE"), os.environ.get("JUMPSTARTER_GRPC_INSECURE"))
 
 
-def make_channel(address: Address, security: Security, ca: Path | None, timeout: float) -> Any:
-    """Makes a synchronous channel with a connection of its own.
+@dataclass(frozen=True)
+class ChannelArguments:
+    """What gRPC needs to know to make a channel, a synchronous one or one in the event loop."""
+
+    target: str
+    options: tuple[tuple[str, object], ...]
+    credentials: Any
+    """None for plaintext."""
+    security: Security
+    """Never AUTO."""
+    ca: Path | None
+
+
+def channel_arguments(address: Address, security: Security, ca: Path | None, timeout: float) -> ChannelArguments:
+    """Prepares a channel.
 
     Raises:
         ConfigurationError: the CA file cannot be read.
@@ -74,6 +90,8 @@ def make_channel(address: Address, security: Security, ca: Path | None, timeout:
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.max_receive_message_length", LARGEST_MESSAGE),
         ("grpc.max_send_message_length", -1),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", WINDOW),
         ("grpc.max_metadata_size", LARGEST_METADATA),
         ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
     ]
@@ -86,15 +104,21 @@ def make_channel(address: Address, security: Security, ca: Path | None, timeout:
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]
-    if security is Security.PLAINTEXT:
-        return grpc.insecure_channel(address.grpc_target, options=options)
+    credentials = None
     if security is Security.UNVERIFIED_TLS:
-        roots: bytes | None
         roots, name = fetch_certificate(address, min(timeout, HANDSHAKE_TIMEOUT))
         options.append(("grpc.ssl_target_name_override", name))
-    else:
-        roots = _read(ca) if ca else None
-    return grpc.secure_channel(address.grpc_target, grpc.ssl_channel_credentials(roots), options=options)
+        credentials = grpc.ssl_channel_credentials(roots)
+    elif security is not Security.PLAINTEXT:
+        credentials = grpc.ssl_channel_credentials(_read(ca) if ca else None)
+    return ChannelArguments(address.grpc_target, tuple(options), credentials, security, ca)
+
+
+def make_channel(arguments: ChannelArguments) -> Any:
+    """Makes a synchronous channel with a connection of its own."""
+    if arguments.credentials is None:
+        return grpc.insecure_channel(arguments.target, options=arguments.options)
+    return grpc.secure_channel(arguments.target, arguments.credentials, options=arguments.options)
 
 
 def fetch_certificate(address: Address, timeout: float) -> tuple[bytes, str]:

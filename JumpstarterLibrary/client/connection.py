@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,9 @@ from ..wire.address import Address
 from ..wire.deadline import Deadline, in_words
 from ..wire.protocol import LOG_POSITION_KEY, PASSPHRASE_KEY, ExporterStatus, status_name
 from ..wire.secrets import MASK, Hidden, Redactor
-from .failures import Act, Attempt, as_error, is_transport, passphrase_error, sentence, shorten
+from .failures import Act, Attempt, as_error, is_transport, passphrase_error, shorten
+from .opening import innermost, no_connection
+from .returning import Way
 
 PROBE_TIMEOUT = 0.5
 """Seconds for the question whether the exporter answers at all, after a call got no answer."""
@@ -35,6 +37,10 @@ STATUS_INTERVAL = 0.1
 STATUS_TIMEOUT = 5.0
 LONGEST_SHOWN = 200
 """Characters of arguments and results that the journal keeps."""
+LONGEST_WORD, LONGEST_BEGIN = 80, 24
+"""Characters of a text without blanks, such as Base64, that is shown whole; of a longer one only so many of its begin are."""
+_HANDLES = {"client_stream": "(the file)", "presigned_request": "(a request for the exporter)"}
+"""Resource handles, as people know them, by kind."""
 
 
 class Connection:
@@ -65,6 +71,8 @@ class Connection:
         self.last_call = 0.0
         """When the last call ended, on the monotonic clock."""
         self.on_loss: Callable[[SessionLostError], None] = lambda _: None
+        self.way: Way | None = None
+        """Set where a connection that broke may come back by itself, as through a lab's tunnel."""
         self._channel = channel
 
     def close(self) -> None:
@@ -93,7 +101,7 @@ class Connection:
             if status == ExporterStatus.LEASE_READY:
                 return
             told = status_name(status) + (f", {shorten(self.redact(answer.message))}" if answer.message else "")
-            if status in (ExporterStatus.OFFLINE, *_FAILED):
+            if status in _FINAL:
                 raise ExporterNotReadyError(f"Device '{self.name}' will not become ready: the exporter's status is {told}.")
             if deadline.remaining <= STATUS_INTERVAL:
                 raise ExporterNotReadyError(
@@ -118,7 +126,7 @@ class Connection:
     def _open_rpc(self, rpc: Any, request: Any, deadline: Deadline) -> Any:
         try:
             answer, call = rpc.with_call(request, timeout=max(deadline.remaining, 0.001), metadata=self.metadata)
-            self._note_log_position(call)
+            self.note_log_position(call)
             return answer
         except grpc.RpcError as error:
             code, text = error.code(), shorten(self.redact(error.details() or ""))
@@ -132,23 +140,14 @@ class Connection:
                     f"Cannot open {where}: no answer within {in_words(deadline.total)}. Something listens there or the "
                     "packets are dropped: is the exporter frozen, still starting, or behind a firewall?"
                 ) from None
-            raise ConnectionFailedError(f"Cannot open {where}: {sentence(text)} {self._advice(text)}") from None
-
-    def _advice(self, text: str) -> str:
-        if self.address.is_unix:
-            return "Does the socket exist, and does the exporter (or the jmp shell) that made it still run?"
-        if "Hostname Verification" in text:
-            return "Its certificate is for another name: use that one in the address, or say security=unverified_tls."
-        if "SSL" in text or "handshak" in text.lower() or "WRONG_VERSION" in text:
-            return "If the exporter speaks plaintext, say security=plaintext; if its certificate is unknown here, give ca=."
-        if "refused" not in text.lower() and "resol" not in text.lower():
-            return "If the exporter speaks TLS, say security=tls (or unverified_tls); else check that it is an exporter."
-        return "Is the exporter running, and are host and port right?"
+            raise ConnectionFailedError(
+                f"Cannot open {where}: {no_connection(text, local=self.address.is_unix)}\ngRPC said: {innermost(text)}"
+            ) from None
 
     # ------------------------------------------------------------------- calls
 
-    def call(self, act: Act, uuid: str, arguments: tuple[object, ...], timeout: float) -> object:
-        """Calls a unary method and returns its result.
+    def call(self, act: Act, uuid: str, arguments: tuple[object, ...], timeout: float, *, secret_result: bool = False) -> object:
+        """Calls a unary method and returns its result, which the journal does not show if it is a secret.
 
         Raises:
             JumpstarterError: see `JumpstarterLibrary.errors`; the call is never repeated.
@@ -157,17 +156,20 @@ class Connection:
         request = pb.DriverCallRequest(uuid=uuid, method=act.method, args=encode_arguments(act, arguments))
         begin, outcome, detail = time.monotonic(), "interrupted", ""
         try:
-            response, rpc = self.stub.DriverCall.with_call(request, timeout=timeout, metadata=self.metadata)
-            self._note_log_position(rpc)
+            if self.way is None:
+                response, rpc = self.stub.DriverCall.with_call(request, timeout=timeout, metadata=self.metadata)
+            else:
+                response, rpc = self.way.send(self.stub.DriverCall, request, uuid, timeout)
+            self.note_log_position(rpc)
             result = values.decode(response.result)
-            outcome, detail = "ok", self._shown(result)
+            outcome, detail = "ok", MASK if secret_result else self.shown(result)
             return result
         except grpc.RpcError as error:
             failure = self.failure(error, Attempt(act, time.monotonic() - begin, timeout))
             outcome, detail = type(failure).__name__, shorten(str(failure))
             raise failure from None
         finally:
-            self._write_down(act, arguments, begin, outcome, detail, streaming=False)
+            self.write_down(act, arguments, begin, outcome, detail, streaming=False)
 
     def stream(
         self, act: Act, uuid: str, arguments: tuple[object, ...], timeout: float, settle: float | None = None
@@ -212,9 +214,10 @@ class Connection:
             if settled is not None:
                 settled.cancel()
             detail = detail or f"{count} values"
-            self._write_down(act, arguments, begin, outcome, detail, streaming=True)
+            self.write_down(act, arguments, begin, outcome, detail, streaming=True)
 
-    def _note_log_position(self, call: Any) -> None:
+    def note_log_position(self, call: Any) -> None:
+        """Takes down how far the exporter's log had come when it answered."""
         for key, value in call.trailing_metadata() or ():
             if key == LOG_POSITION_KEY:
                 self.log_position = int(value)
@@ -241,6 +244,8 @@ class Connection:
         if self.closed:
             return SessionClosedError(f"{attempt.act} was cancelled: the session was closed.")
         failure = as_error(error, attempt, self.alive, self.redact)
+        if self.way is not None:
+            return self.way.failure(failure, error, attempt)
         if isinstance(failure, SessionLostError):
             self.lose(failure)
         return failure
@@ -263,6 +268,8 @@ class Connection:
 
     def check_loss(self, error: Any) -> None:
         """Looks at an RPC that ended by itself in the background: is the exporter gone?"""
+        if self.way is not None:  # it may come back; whoever watches the lease says when it will not
+            return
         text = error.details() or ""
         code = error.code()
         # An exporter that stops cancels its streams, if it has the time.
@@ -275,19 +282,25 @@ class Connection:
                 )
             )
 
-    def _shown(self, value: object) -> str:
+    def shown(self, value: object) -> str:
+        """A value as the journal shows it: short, and without secrets."""
+        if isinstance(value, Mapping) and value.get("kind") in _HANDLES:
+            return _HANDLES[value["kind"]]
         text = MASK if isinstance(value, Hidden) else self.redact(repr(value))
+        if isinstance(value, str) and len(text) > LONGEST_WORD and not any(map(str.isspace, value)):
+            return f"{text[:LONGEST_BEGIN]}…' ({len(value)} characters)"  # Base64 and the like, which nobody reads
         return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
-    def _write_down(
+    def write_down(
         self, act: Act, arguments: tuple[object, ...], begin: float, outcome: str, detail: str, *, streaming: bool
     ) -> None:
+        """Puts a call that has ended into the journal."""
         self.last_call = time.monotonic()
         self.journal.append(
             CallEnded(
                 driver=act.driver,
                 method=act.method,
-                arguments=", ".join(self._shown(argument) for argument in arguments),
+                arguments=", ".join(self.shown(argument) for argument in arguments),
                 seconds=self.last_call - begin,
                 outcome=outcome,
                 detail=detail,
@@ -316,7 +329,7 @@ class Settled:
         self._cancel()
 
 
-_FAILED = (ExporterStatus.BEFORE_LEASE_HOOK_FAILED, ExporterStatus.AFTER_LEASE_HOOK_FAILED)
+_FINAL = [status for status in ExporterStatus if status.is_final]
 
 
 def encode_arguments(act: Act, arguments: tuple[object, ...]) -> list[Any]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import ConnectionFailedError, SessionLostError
+from ..errors import ConnectionFailedError, DriverNotFoundError, SessionLostError
 from ..journal import Journal, SessionClosed, SessionLost, SessionOpened
 from ..wire.address import parse_address
 from ..wire.deadline import Deadline, Timeout, seconds
 from ..wire.secrets import Redactor
-from .channel import Security, make_channel, resolve_security
+from .channel import ChannelArguments, Security, channel_arguments, make_channel, resolve_security
 from .connection import Connection
 from .driver import DriverClient
 from .logs import LogReader
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 D = TypeVar("D", bound=DriverClient)
 
 DEFAULT_TIMEOUT = timedelta(seconds=30)
+_STREAMS = {"console", "network"}
+"""Families whose drivers are byte streams before all: each can be used as the other."""
 
 
 class Device:
@@ -47,7 +49,10 @@ class Device:
         """Folder for what consoles say; no files are written unless it is set."""
         self.test = ""
         """Name of the running test, for consoles that are opened in it."""
+        self.channel_arguments: ChannelArguments | None = None
+        """How the exporter is reached, for further channels to it."""
         self._closing = False
+        self._closers: list[Callable[[], object]] = []
         self._clients: dict[int, DriverClient] = {}
 
     @property
@@ -99,12 +104,23 @@ class Device:
             client = self.driver(path)
             if isinstance(client, kind):
                 return client
+            self._check_family(kind, client)
             return kind(self, client.node)  # named on purpose: an unknown tag may still have the family's methods
         start = find(self.name, self.tree, self.default_driver)
-        candidates = [node for node in start.walk() if issubclass(DriverClient.class_for(node), kind)]
+        candidates = [node for node in start.walk() if kind.serves(node)]
         found = self.client_for(choose(self.name, candidates, kind.family))
         assert isinstance(found, kind)
         return found
+
+    def _check_family(self, kind: type[DriverClient], client: DriverClient) -> None:
+        """Refuses a driver of another known family: a method of the same name may do something else there."""
+        either_stream = {kind.family, client.family} <= _STREAMS
+        if type(client) is not DriverClient and not either_stream:
+            found = [node.path for node in self.tree.walk() if kind.serves(node)]
+            raise DriverNotFoundError(
+                f"{repr(client.path) if client.path else 'The root driver'} of device '{self.name}' is a {client.family} driver, "
+                f"no {kind.family} driver. Its {kind.family} drivers: {', '.join(map(repr, found)) or 'none'}."
+            )
 
     def client_for(self, node: Node) -> DriverClient:
         """Returns the client for a place in the tree, always the same one."""
@@ -123,6 +139,15 @@ class Device:
         for console in self.consoles.values():
             console.is_switched_on()
 
+    def add_closer(self, closer: Callable[[], object]) -> None:
+        """Has something closed with the device, before its connection goes; what came last is closed first."""
+        self._closers.append(closer)
+
+    def remove_closer(self, closer: Callable[[], object]) -> None:
+        """Takes back `add_closer`, for what was closed earlier; what is not there any more does no harm."""
+        with contextlib.suppress(ValueError):
+            self._closers.remove(closer)
+
     def close(self) -> None:
         """Ends the session's calls and streams and closes the connection. Closing twice does no harm."""
         if self._closing:
@@ -134,6 +159,8 @@ class Device:
                 last.callback(self.logs.close)
             for console in list(self.consoles.values()):
                 last.callback(console.close)
+            for closer in self._closers:
+                last.callback(closer)
             self._closing = self.connection.closed = True
 
     def __getitem__(self, path: str) -> DriverClient:
@@ -210,6 +237,8 @@ def open_device(
     origin: str = "given address",
     redact: Redactor | None = None,
     old_logs: bool = False,
+    closed_with: contextlib.ExitStack | None = None,
+    called: str | None = None,
 ) -> Device:
     """Opens a device; the caller closes it. Arguments and errors as for `connect`.
 
@@ -217,6 +246,8 @@ def open_device(
         origin: which rule chose the target, for the journal.
         redact: masks secrets; one of its own unless given.
         old_logs: whether to read what the exporter's log held before, too, where the exporter can tell it apart.
+        called: what the journal calls the target; the address unless given.
+        closed_with: closes the device at its end: there is no moment in which an interrupt would leave it open.
     """
     address = parse_address(target)
     if address.path is not None and not Path(address.path).exists():
@@ -225,26 +256,31 @@ def open_device(
             "that made it still run?"
         )
     deadline = Deadline(timeout)
-    resolved = resolve_security(address, security, ca)
-    channel = make_channel(address, resolved, ca, deadline.remaining)
+    arguments = channel_arguments(address, resolve_security(address, security, ca), ca, deadline.remaining)
     secret = passphrase or os.environ.get("JMP_GRPC_PASSPHRASE") or None
     journal = Journal() if journal is None else journal
-    connection = Connection(name or str(address), address, channel, secret, journal, redact)
-    device = None
+    channel: Any = None
+    connection = device = None
     try:
+        channel = make_channel(arguments)
+        connection = Connection(name or str(address), address, channel, secret, journal, redact)
         connection.wait_until_ready(deadline)
         report = connection.get_report(deadline)
         device = Device(connection, assemble(connection.name, report.reports), timeout)
+        device.channel_arguments = arguments
         nodes = list(device.tree.walk())
-        journal.append(SessionOpened(alias=device.name, target=str(address), origin=origin, drivers=len(nodes)))
+        journal.append(SessionOpened(alias=device.name, target=called or str(address), origin=origin, drivers=len(nodes)))
         connection.on_loss = partial(_write_loss, device)
         if logs:
             paths = {node.uuid: node.path for node in reversed(nodes)}
             device.logs = LogReader(connection, paths, 0 if old_logs else connection.log_position)
             device.logs.start()
+        if closed_with is not None:
+            closed_with.callback(device.close)
         return device
     except BaseException:  # also Robot's timeout and Ctrl-C
-        (device or connection).close()
+        if (opened := device or connection or channel) is not None:
+            opened.close()
         raise
 
 

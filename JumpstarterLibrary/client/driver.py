@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import DriverAttributeError
+from ..wire import names
 from ..wire.deadline import Timeout, seconds
 from .failures import Act
+from .false_success import check_success
+from .families import load, module_of
 from .tree import Node, find
 
 if TYPE_CHECKING:
@@ -35,7 +37,19 @@ class DriverClient:
     @staticmethod
     def class_for(node: Node) -> type[DriverClient]:
         """The typed class for a node's tag, else the generic one."""
-        return DriverClient._by_tag.get(node.type_tag, DriverClient)
+        found = DriverClient._by_tag.get(node.type_tag)
+        if found is None and module_of(node.type_tag):
+            load(node.type_tag)
+            found = DriverClient._by_tag[node.type_tag]
+        return found or DriverClient
+
+    @classmethod
+    def serves(cls, node: Node) -> bool:
+        """Whether the typed class for a node's tag is this one, or is made of it. Loads none that cannot be."""
+        module = module_of(node.type_tag)
+        if cls is not DriverClient and module not in ("", cls.__module__) and node.type_tag not in DriverClient._by_tag:
+            return False  # a family stands in one module, as a test sees to
+        return issubclass(DriverClient.class_for(node), cls)
 
     @property
     def path(self) -> str:
@@ -79,7 +93,9 @@ class DriverClient:
         device = self.device
         act = Act(device.name, self.node.path, method)
         limit = device.timeout_seconds if timeout is None else seconds(timeout)
-        return device.connection.call(act, self.node.uuid, arguments, limit)
+        result = device.connection.call(act, self.node.uuid, arguments, limit)
+        check_success(self.node.type_tag, act, result, device.connection.redact)
+        return result
 
     def stream_call(
         self, method: str, *arguments: object, timeout: Timeout | None = None, settle: float | None = None
@@ -116,7 +132,7 @@ class DriverClient:
         if node is None or name.startswith("__"):  # asked by copy, pickle and the like
             raise AttributeError(name)
         act = Act(self.device.name, node.path, name)
-        near = difflib.get_close_matches(name, [*node.children, *(word for word in dir(type(self)) if word[0] != "_")])
+        near = names.near(name, [*node.children, *(word for word in dir(type(self)) if word[0] != "_")])
         known = f"Did you mean {' or '.join(near)}?" if near else f"It has the children {', '.join(node.children) or 'none'}."
         raise DriverAttributeError(f"{act.place} has no child '{name}'. {known} Exported methods: .call('{name}').")
 

@@ -25,6 +25,8 @@ from ..errors import (
     WrongArgumentsError,
 )
 from ..wire.deadline import in_words
+from ..wire.protocol import LOG_POSITION_KEY
+from .channel import LARGEST_MESSAGE
 
 LONGEST_TEXT = 2_000
 """Characters of the other side's error text that go into a message."""
@@ -32,9 +34,17 @@ LONGEST_TEXT = 2_000
 _TRANSPORT = re.compile(
     r"failed to connect|socket closed|connection (reset|refused|aborted|timed out)|broken pipe|stream removed|transport"
     r"|GOAWAY|ping timeout|keepalive|no such file|endpoint (is )?clos|recvmsg|DNS|handshak|name resolution"
-    r"|too_many_pings|channel closed",
+    r"|too_many_pings|channel closed|cancelling all calls|backends failing",
     re.IGNORECASE,
 )
+_OF_GRPC = re.compile(
+    r"failed to connect to (all addresses|remote host)|^socket closed|^(connection (reset|timed out)|broken pipe)\b[^:]*$|recvmsg"
+    r"|sendmsg|^stream removed|GOAWAY|ping timeout|keepalive|too_many_pings|endpoint (is )?clos|channel closed"
+    r"|^(dns|name) resolution|(ssl|tls) handshak|transport (is )?(clos|destroy)|^cancelling all calls|all backends failing",
+    re.IGNORECASE,
+)
+"""What gRPC says itself. A driver may say 'failed to connect to the PDU', too."""
+_TOO_LARGE = re.compile(r"(?P<side>CLIENT: |SERVER: )?\w* message larger than max \((?P<size>\d+) vs\. (?P<most>\d+)\)")
 _WRONG_COUNT = re.compile(
     r"(^|[.\s])(?P<method>\w+)\(\):? (takes (no arguments|\d+ positional arguments?|from \d+ to \d+ positional arguments) but"
     r"|missing (a|\d+) required (positional )?argument|too many positional arguments)"
@@ -84,13 +94,13 @@ def as_error(  # noqa: PLR0911 - one answer per status
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return _timeout(attempt, text, alive)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return _broken(attempt, text, alive)
+        return _broken(attempt, text, alive, answered=_was_answered(error))
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         return ExporterNotReadyError(f"{act} was refused: {text}. The exporter takes calls when its status is LEASE_READY.")
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return passphrase_error(str(act), text)
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return ValueNotSendableError(f"{act} failed: a message is larger than the other side takes ({text}).")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (size := _TOO_LARGE.search(text)):
+        return _too_large(act, size)
     if _UNKNOWN_DRIVER.search(text):
         return SessionLostError(
             f"{act} failed: the exporter no longer knows this driver, so it was restarted or serves a new session. "
@@ -154,8 +164,22 @@ def _timeout(attempt: Attempt, text: str, alive: Any) -> JumpstarterError:
     )
 
 
-def _broken(attempt: Attempt, text: str, alive: Any) -> JumpstarterError:
-    if not is_transport(text) and alive():
+def _too_large(act: Act, size: re.Match[str]) -> JumpstarterError:
+    told = f"{int(size['size']):,} bytes, and {int(size['most']):,} are the most"
+    # Old versions of gRPC do not say which side it was; our own limit tells.
+    if size["side"] == "CLIENT: " or (size["side"] is None and int(size["most"]) == LARGEST_MESSAGE):
+        return DriverError(f"{act} has run, but its result is too large to be received ({told}).")
+    return ValueNotSendableError(f"{act} was not called: its arguments are larger than the exporter takes ({told}).")
+
+
+def _was_answered(error: Any) -> bool:
+    """Whether our exporter wrote this status, and not gRPC on the way; upstream's exporter does not let us know."""
+    return any(key == LOG_POSITION_KEY for key, _ in error.trailing_metadata() or ())
+
+
+def _broken(attempt: Attempt, text: str, alive: Any, *, answered: bool) -> JumpstarterError:
+    # Newer exporters send UNAVAILABLE also when a driver cannot reach its hardware.
+    if (answered or not is_transport(text) or not _OF_GRPC.search(text)) and alive():
         return DriverError(f"{attempt.act} failed: the driver could not reach its hardware{_because(text)}")
     after = f"after {in_words(attempt.elapsed)}"
     if alive():
@@ -169,6 +193,8 @@ def _broken(attempt: Attempt, text: str, alive: Any) -> JumpstarterError:
 
 
 def _not_found(text: str) -> str:
+    if "it is not exported" in text:
+        return sentence(f"the driver does not export this method ({text})")
     if "missing marker marker_drivercall" in text:
         return f"it is not a unary method of the driver ({text}). If it yields values, use Stream Driver Method / stream_call."
     if "missing marker marker_streamingdrivercall" in text:

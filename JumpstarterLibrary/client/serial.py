@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from ..errors import DriverError, DriverMethodNotFoundError, UsageError
+from ..journal.files import own_path
 from .driver import DriverClient
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class SerialClient(DriverClient):
             JumpstarterError: the driver cannot open its stream; the message has the reason.
         """
         # Late: consoles would be a fifth of what importing the client costs, and many devices are used without.
-        from .console.files import ConsoleFiles, file_name
+        from .console.files import ConsoleFiles
 
         device = self.device
         # By the driver's uuid, as a proxy is the same driver at another path, and a second reader would take half of the bytes.
@@ -45,19 +45,20 @@ class SerialClient(DriverClient):
             if options is not None:
                 console.options = options
             return console
-        folder = device.files
-        files = (
-            ConsoleFiles(folder / f"{file_name(self.path or 'console')}.log", device.connection.redact.known) if folder else None
-        )
-        with contextlib.ExitStack() as undo:
+        files = None
+        try:
+            if device.files is not None:
+                files = ConsoleFiles(own_path(device.files, self.path or "console", ".log"), device.connection.redact.known)
+            device.consoles[self.path] = console = self._connect(options, files, connect_later)
+            if device.test:
+                console.start_test(device.test)
+            return console
+        except BaseException:  # also Robot's timeout and Ctrl-C
+            if opened := device.consoles.pop(self.path, None):
+                opened.close()
             if files is not None:
-                undo.callback(files.discard)
-            console = self._connect(options, files, connect_later)
-            undo.pop_all()
-        device.consoles[self.path] = console
-        if device.test:
-            console.start_test(device.test)
-        return console
+                files.discard()
+            raise
 
     def _connect(self, options: ConsoleOptions | None, files: ConsoleFiles | None, connect_later: bool) -> Console:
         from .console import Console

@@ -69,11 +69,11 @@ class ByteStream:
             self._rpc.initial_metadata()
             if not self._rpc.is_active():
                 self._raise_failure(begin, timeout)
+            timer.cancel()
         except BaseException:  # also Robot's timeout and Ctrl-C
+            timer.cancel()
             self._give_up()
             raise
-        finally:
-            timer.cancel()
 
     def receive(self) -> Iterator[bytes]:
         """Gives what the driver sends, until it ends its side.

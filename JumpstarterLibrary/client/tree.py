@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import DriverNotFoundError, InfrastructureError
+from ..wire import names
 from ..wire.protocol import CLIENT_LABEL, NAME_LABEL
 
 
@@ -30,6 +30,15 @@ class Node:
         yield self
         for child in self.children.values():
             yield from child.walk()
+
+    def way_to(self, other: Node) -> list[Node]:
+        """This node, those between, and the other one; empty if the other one is not below this one."""
+        if other is self:
+            return [self]
+        for child in self.children.values():
+            if below := child.way_to(other):
+                return [self, *below]
+        return []
 
 
 def assemble(device: str, reports: Iterable[Any]) -> Node:
@@ -121,7 +130,7 @@ def find(device: str, root: Node, path: str) -> Node:
 def _near(path: str, known: dict[str, Node]) -> str:
     if not known:
         return "Its root driver has no children; leave the driver out to use it."
-    near = difflib.get_close_matches(path, known, n=3)
+    near = names.near(path, known)
     near += [other for other in known if other.rpartition(".")[2] == path.rpartition(".")[2] and other not in near]
     return f"Did you mean {_listed(near)}?" if near else f"It has {_listed(list(known))}."
 

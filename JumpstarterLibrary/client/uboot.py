@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import DriverError
+from ..wire.deadline import Timeout
 from .driver import DriverClient
 from .power import PowerClient
 
@@ -20,18 +20,25 @@ class UBootClient(DriverClient):
     family = "U-Boot"
     tags = frozenset({"jumpstarter_driver_uboot.client.UbootConsoleClient"})
 
-    @cached_property
-    def prompt(self) -> str:
-        """Regular expression for the prompt.
+    _prompt = ""
+
+    def prompt(self, *, timeout: Timeout | None = None) -> str:
+        """Returns the regular expression for the prompt; the driver is asked once.
+
+        Args:
+            timeout: for asking; the device's unless given.
 
         Raises:
             DriverError: the driver's answer is no text.
         """
-        text = self.call("get_prompt")
+        if self._prompt:
+            return self._prompt
+        text = self.call("get_prompt", timeout=timeout)
         if not isinstance(text, str) or not text.strip():
             raise DriverError(f"Driver '{self.path}' of device '{self.device.name}' should know a prompt, and answered {text!r}.")
         # Upstream's begins with a line end, as it is searched for in the raw output.
-        return f"{re.escape(text.strip())} ?$"
+        self._prompt = f"{re.escape(text.strip())} ?$"
+        return self._prompt
 
     @property
     def power(self) -> PowerClient | None:

@@ -11,7 +11,11 @@ import anyio
 from ..exporter.composite import Composite
 from ..exporter.driver import Driver, export
 from .board_console import BoardConsole, BoardOptions
+from .board_network import BoardNetwork
 from .board_state import BOOT_TIME, LOADS, BoardState
+from .board_storage import BoardStorage
+from .board_video import BoardVideo
+from .files import FileStore
 from .power import Power, PowerReading
 
 __all__ = ["BOOT_TIME", "LOADS", "BoardPower", "BoardState", "MockBoard"]
@@ -101,8 +105,11 @@ class MockBoard(Composite):
         self.children = self._parts(options) | self.children
 
     def _parts(self, options: BoardOptions) -> dict[str, Driver]:
-        # Storage, network and video have their place here, each with the same state.
         return {
             "power": BoardPower(state=self.state, description="The board's power supply"),
             "console": BoardConsole(state=self.state, options=options, description="The board's serial console"),
+            "storage": BoardStorage(card=self.state.card, description="The card that the board boots from"),
+            "files": FileStore(description="Files beside the board"),
+            "network": BoardNetwork(state=self.state, description="The board's network"),
+            "video": BoardVideo(state=self.state, description="A camera at the board's screen"),
         }

@@ -12,10 +12,11 @@ from typing import Any
 import anyio
 
 from ..exporter.driver import export
-from .board_kernel import NOISE, PANIC, Kernel, pause
+from .board_kernel import CARD_BACK, CARD_LOST, NOISE, PANIC, Kernel, pause
 from .board_loader import Loader
 from .board_shell import HOSTNAME, Shell, Surroundings
 from .board_state import BOOT_TIME, BoardState
+from .board_storage import Image
 from .command_line import Outcome
 from .console import SerialDriver
 from .terminal import Key, Terminal
@@ -53,6 +54,8 @@ class Life:
         self.terminal = Terminal(self._speak)
         self.kernel: Kernel | None = None
         """The kernel, while one runs."""
+        self.card_lost = False
+        """Whether the system lost the card that it runs from."""
 
     def _speak(self, data: bytes) -> None:
         if not self._silent:
@@ -74,7 +77,23 @@ class Life:
     def hang(self) -> None:
         """Says and hears nothing more, and spins."""
         self._draw("busy")
+        self._answer(up=False)
         self.end()
+
+    def card_changed(self, *, present: bool) -> None:
+        """Has the kernel say that the card came or went. A system that ran from it needs a new boot then."""
+        if self.kernel is None:
+            return
+        if present:
+            self.kernel.say(CARD_BACK)
+            return
+        self.card_lost = not self._rescue
+        for line in CARD_LOST if self.card_lost else CARD_LOST[:1]:
+            self.kernel.say(line)
+
+    def _answer(self, *, up: bool) -> None:
+        if not self._silent:
+            self._state.system_up = up
 
     def _draw(self, load: str) -> None:
         if not self._silent:  # the next life may have begun already
@@ -99,25 +118,39 @@ class Life:
         outcome = Outcome.BOOT
         if await loader.start(max(seconds, autoboot), autoboot, rescue=self._rescue):
             outcome = await loader.converse()
-        if outcome is Outcome.BOOT:
-            self.terminal.write("Loading the kernel: OK\n\nStarting kernel ...\n\n")
+        while outcome is Outcome.BOOT and not self._load():
+            self.terminal.listen()
+            outcome = await loader.converse()
         return outcome
+
+    def _load(self) -> bool:
+        """Loads the image of the card; the rescue system is not on the card."""
+        image = Image(version=self._state.version) if self._rescue else self._state.card.image()
+        if image.problem:
+            self.terminal.write(f"Loading the kernel: {image.problem}\n## Error: nothing to boot\n")
+            return False
+        self._state.version = image.version
+        self.terminal.write("Loading the kernel: OK\n\nStarting kernel ...\n\n")
+        return True
 
     async def _system(self) -> Outcome:
         """Runs the kernel and what it starts, up to a reboot or power off."""
         self.terminal.listening = False
         self._draw("boot")
         kernel = self.kernel = Kernel(self.terminal)
+        self.card_lost = False
         noise = self._tasks.start(self._chatter(kernel)) if self._options.kernel_noise_every else None
         try:
             await kernel.boot(self._options.boot_time * 0.45)
             await kernel.start_services(self._options.boot_time * 0.15)
             self._rest()
+            self._answer(up=True)
             outcome = await (self._rescue_shell(kernel) if self._rescue else self._log_in(kernel))
             self.terminal.listening = False
             kernel.say("reboot: Power down" if outcome is Outcome.POWER_OFF else "reboot: Restarting system")
             return outcome
         finally:
+            self._answer(up=False)
             self.kernel = None
             if noise is not None:
                 noise.cancel()
@@ -173,6 +206,7 @@ class Life:
             temperature=47_000 + self._random.randrange(1000),
             busy=lambda working: self._draw("busy") if working else self._rest(),
             room=self._uart.room,
+            card_lost=lambda: self.card_lost,
         )
         return Shell(self.terminal, board, prompt)
 
@@ -193,7 +227,9 @@ class BoardConsole(SerialDriver):
         self._saved: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._life: Life | None = None
+        self._after_break = False
         state.follow(self._power_changed)
+        state.card.follow(self._card_changed)
 
     async def reset(self) -> None:
         """Begins to follow the board's power."""
@@ -209,9 +245,30 @@ class BoardConsole(SerialDriver):
         await super().close()
 
     async def take(self, data: bytes) -> None:
-        """Takes what clients type."""
+        """Takes what clients type. The first character after a break is a request to the kernel (magic SysRq)."""
+        if self._after_break and data:
+            self._after_break = False
+            self._request(data[:1])
+            data = data[1:]
         if self._life is not None:
             self._life.terminal.feed(data)
+
+    async def take_break(self) -> None:
+        """A running kernel takes the next character as a request; nothing else that runs knows breaks."""
+        self._after_break = self._life is not None and self._life.kernel is not None
+
+    def _request(self, key: bytes) -> None:
+        life = self._life
+        if life is None or life.kernel is None:
+            return
+        if key == b"c":
+            life.kernel.say("sysrq: Trigger a crash")
+            life.panic()
+        elif key == b"b":
+            life.kernel.say("sysrq: Resetting")
+            self._follow(is_on=True)
+        else:
+            life.kernel.say("sysrq: HELP : crash(c) reboot(b)")
 
     @export
     async def kernel(self, text: str, after: float = 0.0) -> None:
@@ -268,6 +325,11 @@ class BoardConsole(SerialDriver):
         else:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and all that ran in it
                 loop.call_soon_threadsafe(lambda: self._follow(is_on=is_on))
+
+    def _card_changed(self) -> None:
+        """The card is moved by calls, so this is the loop."""
+        if self._life is not None:
+            self._life.card_changed(present=self._state.card.present)
 
     def _follow(self, *, is_on: bool) -> None:
         self._end_life()

@@ -39,6 +39,14 @@ NOISE = (
     "thermal: zone0 passed 50 degrees",
     "random: 128 bits of entropy gathered",
 )
+CARD_LOST = (
+    "mmc0: card removed",
+    "I/O error, dev mmcblk0, sector 262144 op 0x0:(READ)",
+    "EXT4-fs error (device mmcblk0p2): cannot read inode table",
+    "EXT4-fs (mmcblk0p2): shut down, the device is gone",
+)
+"""What it says when the card is taken away that it runs from."""
+CARD_BACK = "mmc0: card of 8 GB at 50 MHz, not mounted"
 PANIC = (
     "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000",
     "Internal error: Oops: 0000000096000004 [#1] SMP",

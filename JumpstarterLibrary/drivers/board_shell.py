@@ -38,6 +38,8 @@ class Surroundings:
     """Is told when a command begins to run, and when it has ended."""
     room: Callable[[], Awaitable[None]]
     """Waits until whoever reads the console has kept up."""
+    card_lost: Callable[[], bool]
+    """Tells whether the card with the system is gone."""
 
 
 class Shell(CommandLine):
@@ -150,7 +152,10 @@ async def _cat(shell: Shell, arguments: list[str]) -> int:
     status = 0
     for path in arguments:
         content = shell.file(path)
-        if content is None:
+        if content is not None and path.startswith("/etc/") and shell.board.card_lost():
+            shell.print(f"cat: {path}: Input/output error")
+            status = 1
+        elif content is None:
             shell.print(f"cat: can't open '{path}': No such file or directory")
             status = 1
         else:

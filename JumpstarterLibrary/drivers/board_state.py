@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 
+from .board_storage import Card
 from .power import PowerReading
 
 SUPPLY = 5.05
@@ -37,8 +38,12 @@ class BoardState:
     """
 
     def __init__(self, *, seed: int = 1, clock: Callable[[], float] = time.monotonic, boot_time: float = BOOT_TIME) -> None:
+        self.card = Card()
+        """What it boots from."""
         self.version = "1.0.0"
-        """Version of the system image."""
+        """Version of the system image that it booted last."""
+        self.system_up = False
+        """Whether a system has booted and answers on the network."""
         self._random = random.Random(seed)  # noqa: S311 - noise that can be repeated, no secret
         self._clock = clock
         self._boot_time = boot_time
@@ -51,6 +56,10 @@ class BoardState:
     def follow(self, follower: Callable[[], None]) -> None:
         """Has a part of the board called whenever the board was switched on or off, in the thread that did it."""
         self._followers.append(follower)
+
+    def unfollow(self, follower: Callable[[], None]) -> None:
+        """Has it no longer called."""
+        self._followers.remove(follower)
 
     @property
     def is_on(self) -> bool:
@@ -84,10 +93,11 @@ class BoardState:
         """Switches the board off."""
         if self._on_since is not None:
             self._on_since = None
+            self.system_up = False
             self._tell()
 
     def _tell(self) -> None:
-        for follower in self._followers:
+        for follower in list(self._followers):
             follower()
 
     def run(self, load: str) -> None:

@@ -76,6 +76,15 @@ class SerialDriver(Driver):
         self.uart.disconnect()
 
     @export
+    async def send_break(self) -> None:
+        """Sends a break: holds the line low for longer than a character takes."""
+        await self.take_break()
+
+    async def take_break(self) -> None:
+        """Takes a break from clients. Here as devices see it that do not know breaks: as a NUL."""
+        await self.take(b"\0")
+
+    @export
     async def set_dtr(self, state: bool) -> None:
         """Sets the line DTR, which nothing is connected to."""
         self._lines["dtr"] = bool(state)

@@ -9,9 +9,10 @@ from ..errors import ConfigurationError
 from ..exporter.config import load_exporter
 from ..exporter.driver import Driver
 from .board import MockBoard
+from .mock_lab import MockLab
 from .power import MockPower
 
-BUILT_IN: dict[str, Callable[[], Driver]] = {"mock": MockBoard, "mock:power": MockPower}
+BUILT_IN: dict[str, Callable[[], Driver]] = {"mock": MockBoard, "mock:power": MockPower, "mock:lab": MockLab}
 """The devices in the box, by target."""
 CONFIGURATION_SUFFIXES = (".yaml", ".yml")
 
@@ -26,7 +27,7 @@ def root_device_for(target: str) -> Driver:
     """Makes the driver tree for a target that is served in this process.
 
     Args:
-        target: `mock`, `mock:power`, or the path of an exporter configuration (`.yaml`, `.yml`).
+        target: `mock`, `mock:power`, `mock:lab`, or the path of an exporter configuration (`.yaml`, `.yml`).
 
     Raises:
         ConfigurationError: there is no such device, or the file is wrong.

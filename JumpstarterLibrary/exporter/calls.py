@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import functools
 import inspect
 import sys
@@ -20,6 +19,7 @@ import anyio.to_thread
 import grpc
 from anyio import CapacityLimiter
 
+from ..wire import names
 from ..wire.protocol import CallKind
 from .annotations import hints_of
 from .driver import Driver
@@ -54,10 +54,12 @@ def find_method(driver: Driver, name: str, kind: CallKind) -> Callable[..., Any]
             grpc.StatusCode.NOT_FOUND,
             f"method {name} missing marker marker_{kind.value}: it is exported as {found.value}",
         )
+    near = names.near(name, driver.exports)
+    has = f"{type(driver).__name__} exports {', '.join(sorted(driver.exports)) or 'nothing'}"
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; {has}"
     if not name.startswith("_") and hasattr(type(driver), name):
-        raise CallRefusedError(grpc.StatusCode.NOT_FOUND, f"method {name} missing marker marker_{kind.value}: it is not exported")
-    near = difflib.get_close_matches(name, driver.exports, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; it has {', '.join(sorted(driver.exports)) or 'none'}"
+        text = f"method {name} missing marker marker_{kind.value}: it is not exported"
+        raise CallRefusedError(grpc.StatusCode.NOT_FOUND, f"{text}{hint}")
     raise CallRefusedError(grpc.StatusCode.NOT_FOUND, f"method {name[:100]} not found on driver{hint}")
 
 
@@ -68,11 +70,17 @@ async def call(method: Callable[..., Any], arguments: list[object], limiter: Cap
         CallRefusedError: the method raised, or the arguments do not fit.
     """
     arguments = fit(method, arguments)
-    with refusing():
-        if inspect.iscoroutinefunction(method):
+    try:  # as `refusing`, which costs more than all else here
+        if _is_coroutine(getattr(method, "__func__", method)):
             return await method(*arguments)
         result = await in_thread(functools.partial(method, *arguments), limiter)
         return await result if inspect.isawaitable(result) else result
+    except CallRefusedError:
+        raise
+    except BaseException as error:
+        if task_is_cancelled():
+            raise
+        raise as_refusal(error) from error
 
 
 async def stream(method: Callable[..., Any], arguments: list[object], limiter: CapacityLimiter) -> AsyncGenerator[object, None]:
@@ -181,7 +189,11 @@ def as_refusal(error: BaseException) -> CallRefusedError:
         code = grpc.StatusCode.INVALID_ARGUMENT
     elif isinstance(error, TimeoutError):
         code = grpc.StatusCode.DEADLINE_EXCEEDED
-    return CallRefusedError(code, _text_of(error) or type(error).__name__)
+    text = _text_of(error)
+    if not text or (code is grpc.StatusCode.UNKNOWN and (isinstance(error, KeyError) or len(text.split()) == 1)):
+        # A key, a number or a single word says nothing by itself.
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return CallRefusedError(code, text)
 
 
 def _text_of(error: BaseException) -> str:
@@ -210,6 +222,8 @@ def fit(method: Callable[..., Any], arguments: list[object]) -> list[object]:
         CallRefusedError: `INVALID_ARGUMENT`, the method takes more or fewer arguments.
     """
     signature, integers, rest = _shape(getattr(method, "__func__", method), bound=hasattr(method, "__self__"))
+    if not arguments and not signature.parameters:
+        return arguments
     try:
         signature.bind(*arguments)
     except TypeError as error:
@@ -220,6 +234,11 @@ def fit(method: Callable[..., Any], arguments: list[object]) -> list[object]:
         int(value) if isinstance(value, float) and value.is_integer() and (index in integers or index >= rest) else value
         for index, value in enumerate(arguments)
     ]
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_coroutine(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import ConfigurationError
+from ..wire import names
 from .driver import Driver
 
 
@@ -69,7 +69,7 @@ def _follow(root: Driver, ref: str, seen: tuple[str, ...]) -> Driver:
 
 def _points_nowhere(ref: str, walked: str, name: str, driver: Driver) -> str:
     known = sorted(driver.children)
-    near = difflib.get_close_matches(name, known)
+    near = names.near(name, known)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(known) or 'no children'}."
     place = f"'{walked}'" if walked else "the root"
     return f"The proxy to '{ref}' points nowhere: {place} has no child '{name}'; {hint}"

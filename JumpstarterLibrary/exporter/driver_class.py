@@ -18,6 +18,9 @@ from .yaml_file import Place, hint
 EQUIVALENTS = {
     "jumpstarter_driver_composite.driver.Composite": "JumpstarterLibrary.exporter.composite.Composite",
     "jumpstarter_driver_composite.driver.Proxy": "JumpstarterLibrary.exporter.composite.Proxy",
+    "jumpstarter_driver_network.driver.EchoNetwork": "JumpstarterLibrary.drivers.EchoNetwork",
+    "jumpstarter_driver_network.driver.TcpNetwork": "JumpstarterLibrary.drivers.TcpNetwork",
+    "jumpstarter_driver_opendal.driver.MockFlasher": "JumpstarterLibrary.drivers.MockFlasher",
     "jumpstarter_driver_power.driver.MockPower": "JumpstarterLibrary.drivers.MockPower",
     "jumpstarter_driver_power.driver.SyncMockPower": "JumpstarterLibrary.drivers.SyncMockPower",
 }

@@ -9,15 +9,16 @@ from typing import Any
 
 import anyio
 import grpc
-from anyio.abc import ObjectStream
 from anyio.streams.stapled import StapledObjectStream
 from jumpstarter_protocol import router_pb2
 
 from ..wire import frames
-from ..wire.protocol import REQUEST_KEY, RESOURCE_KEY, CallKind
+from ..wire.compression import Encoding
+from ..wire.protocol import ACCEPT_ENCODING_KEY, REQUEST_KEY, RESOURCE_KEY, CallKind
 from .calls import CallRefusedError, find_method, fit, task_is_cancelled
 from .driver import Driver
-from .resources import ByteStream, handle_for
+from .resources import encoding_named, handle_for
+from .transfers import ByteStream, Transfer
 
 QUEUED_FRAMES = 32
 """Frames that wait between a client and a driver, per direction (protocol §4.3); then gRPC's flow control applies."""
@@ -39,42 +40,13 @@ class StreamRequest:
             self.kind = request["kind"]
             self.uuid = str(request["uuid"])
             self.method = str(request.get("method", "connect"))
+            self.encoding = encoding_named(request.get("x_jmp_content_encoding"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CallRefusedError(
                 grpc.StatusCode.INVALID_ARGUMENT, f"the stream needs one metadata entry '{REQUEST_KEY}': {error}"
             ) from None
         if self.kind not in ("driver", "resource"):
             raise CallRefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"unknown kind of stream {self.kind!r}"[:200])
-
-
-class Transfer(ObjectStream[bytes]):
-    """A resource stream as its driver sees it. A client that breaks off is an error, never an end of file (D5)."""
-
-    def __init__(self, stream: StapledObjectStream[bytes]) -> None:
-        self._stream = stream
-        self.complete = False
-
-    async def receive(self) -> bytes:
-        """Returns the next bytes of an upload."""
-        try:
-            return await self._stream.receive()
-        except anyio.EndOfStream:
-            if self.complete:
-                raise
-            raise anyio.BrokenResourceError("the client broke off the transfer") from None
-
-    async def send(self, item: bytes) -> None:
-        """Sends bytes of a download."""
-        for part in frames.split(item):
-            await self._stream.send(part)
-
-    async def send_eof(self) -> None:
-        """Ends a download."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Ends both directions."""
-        await self._stream.aclose()
 
 
 def open_driver_stream(driver: Driver, method: str) -> AbstractAsyncContextManager[ByteStream]:
@@ -88,19 +60,20 @@ def open_driver_stream(driver: Driver, method: str) -> AbstractAsyncContextManag
 
 
 @asynccontextmanager
-async def open_resource(driver: Driver) -> AsyncIterator[tuple[ByteStream, str, Transfer]]:
+async def open_resource(driver: Driver, encoding: Encoding | None) -> AsyncIterator[tuple[ByteStream, str, Transfer]]:
     """Registers a resource stream with a driver; gives our end, the handle, and the driver's end."""
     to_driver, from_client = anyio.create_memory_object_stream[bytes](QUEUED_FRAMES)
     to_client, from_driver = anyio.create_memory_object_stream[bytes](QUEUED_FRAMES)
-    transfer = Transfer(StapledObjectStream(to_client, from_client))
+    transfer = Transfer(StapledObjectStream(to_client, from_client), encoding)
     identity = driver.resources.add(transfer)
     ours = StapledObjectStream(to_driver, from_driver)
     try:
-        yield ours, handle_for(identity), transfer
+        yield ours, handle_for(identity, encoding), transfer
     finally:
         with anyio.CancelScope(shield=True):
             if driver.resources.drop(identity):
-                await transfer.aclose()  # no call took it, so nobody else will close it
+                transfer.failed = True  # nothing to finish: no call took it, so nobody else will close it
+                await transfer.aclose()
             await ours.aclose()
 
 
@@ -108,8 +81,10 @@ async def serve_stream(request: StreamRequest, driver: Driver, incoming: AsyncIt
     """Bridges one RPC and one stream until both directions are finished; then the RPC ends by itself (D4)."""
     try:
         if request.kind == "resource":
-            async with open_resource(driver) as (ours, handle, transfer):
-                await context.send_initial_metadata(((RESOURCE_KEY, handle),))
+            async with open_resource(driver, request.encoding) as (ours, handle, transfer):
+                # Left out, not empty, where it is not taken: only so do upstream's clients notice (D8).
+                accepted = ((ACCEPT_ENCODING_KEY, request.encoding.value),) if request.encoding else ()
+                await context.send_initial_metadata(((RESOURCE_KEY, handle), *accepted))
                 await _Bridge(ours, context, transfer).run(incoming)
         else:
             async with open_driver_stream(driver, request.method) as stream:
@@ -151,6 +126,9 @@ class _Bridge:
                 for part in frames.split(data):
                     await self._context.write(router_pb2.StreamResponse(payload=part))
         except (anyio.EndOfStream, anyio.ClosedResourceError):
+            if self._transfer is not None and self._transfer.failed and self._transfer.given:
+                # What came so far is no whole file, and must not look like one.
+                raise CallRefusedError(grpc.StatusCode.ABORTED, "the driver broke off the transfer") from None
             await self._context.write(router_pb2.StreamResponse(frame_type=frames.GOAWAY))
 
     async def _from_client(self, incoming: AsyncIterator[Any]) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import shutil
 import ssl
 import tempfile
 import threading
@@ -104,6 +103,8 @@ class Session:
         self.threads: anyio.CapacityLimiter  # made on entering, in the loop
         self.status_record = StatusRecord(ExporterStatus.AVAILABLE if lease else ExporterStatus.LEASE_READY)
         self._drivers: dict[UUID, Driver] = {}
+        self._by_text: dict[str, Driver] = {}
+        """The same by the uuid as clients write it, which saves reading it in every call."""
         self._status_lock = threading.Lock()
         self._stack = contextlib.ExitStack()
         self._entered = False
@@ -114,9 +115,11 @@ class Session:
         if self._entered:
             raise UsageError("This Session was already entered; make a new one.")
         self._entered = True
-        with contextlib.ExitStack() as stack:
+        stack = contextlib.ExitStack()
+        try:
             self.rows = list(walk(self.root_device, resolver_for(self.root_device)))
             self._drivers = _by_uuid(self.rows)
+            self._by_text = {str(uuid): driver for uuid, driver in self._drivers.items()}
             stack.enter_context(context_logging())
             self.threads = event_loop.run(_limiter)
             for driver in self._drivers.values():
@@ -126,8 +129,11 @@ class Session:
             closing = functools.partial(self._run_hooks, "close", list(reversed(self._drivers.values())))
             stack.enter_context(event_loop.closed_at_exit(closing))
             self._reset_on_entering()
-            self._stack = stack.pop_all()
-        return self
+            self._stack = stack
+            return self
+        except BaseException:  # also Robot's timeout and Ctrl-C
+            stack.close()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
@@ -137,13 +143,11 @@ class Session:
     @contextlib.contextmanager
     def serve_unix(self, *, passphrase: str | None = None) -> Iterator[str]:
         """Serves on a new Unix socket in a folder that only this user may enter; gives the socket's path (§6.2)."""
-        folder = tempfile.mkdtemp(prefix="jumpstarter-", dir=_folder_for_sockets())
-        path = str(Path(folder) / "socket")
-        try:
+        base = _folder_for_sockets()
+        with tempfile.TemporaryDirectory(prefix="jumpstarter-", dir=base, ignore_cleanup_errors=True) as folder:
+            path = str(Path(folder) / "socket")
             with self._listen(Address(path=path).grpc_target, None, passphrase):
                 yield path
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def serve_tcp(
@@ -183,20 +187,22 @@ class Session:
             raise ConfigurationError("The passphrase must be printable ASCII text and not empty.")
         if not self.rows:
             raise UsageError("Enter the Session first: with Session(root_device=…) as session, session.serve_unix(): …")
-        server, port = event_loop.run(self._start, target, tls, passphrase)
+        servers: list[Any] = []  # filled in the loop, so that whoever is interrupted while it starts can stop it
 
         def stop() -> None:
             # The loop may be closed already, and the server with it; or a driver blocks it, and the server stops when that ends.
-            with contextlib.suppress(RuntimeError, TimeoutError):
-                event_loop.run(server.stop, STOP_GRACE, timeout=STOP_BUDGET)
+            for server in servers:
+                with contextlib.suppress(RuntimeError, TimeoutError):
+                    event_loop.run(server.stop, STOP_GRACE, timeout=STOP_BUDGET)
 
         with event_loop.closed_at_exit(stop):
-            yield port
+            yield event_loop.run(self._start, servers, target, tls, passphrase)
 
-    async def _start(self, target: str, tls: ServerTls | None, passphrase: str | None) -> tuple[Any, int]:
+    async def _start(self, servers: list[Any], target: str, tls: ServerTls | None, passphrase: str | None) -> int:
         _keep_grpc_running()
         guard = [PassphraseGuard(passphrase)] if passphrase is not None else []
         server = grpc.aio.server(interceptors=guard, options=_SERVER_OPTIONS)
+        servers.append(server)
         jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(ExporterService(self), server)
         router_pb2_grpc.add_RouterServiceServicer_to_server(RouterService(self), server)
         try:
@@ -209,7 +215,7 @@ class Session:
         except RuntimeError as error:
             raise ConfigurationError(f"Cannot listen on {target}: {error}. Is it in use already?") from None
         await server.start()
-        return server, port
+        return int(port)
 
     # ---------------------------------------------------------------- status
 
@@ -252,7 +258,7 @@ class Session:
             CallRefusedError: `FAILED_PRECONDITION`, `INVALID_ARGUMENT` or `NOT_FOUND`.
         """
         self.check_status()
-        driver = self._drivers.get(parse_uuid(uuid))
+        driver = self._by_text.get(uuid) or self._drivers.get(parse_uuid(uuid))
         if driver is None:
             raise CallRefusedError(grpc.StatusCode.NOT_FOUND, f"no driver with uuid {uuid}")
         return driver

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from yaml.constructor import ConstructorError, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ..errors import ConfigurationError
+from ..wire import names
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -133,7 +133,7 @@ def read_yaml(path: Path) -> Place:
 
 def hint(wrong: str, known: Collection[str]) -> str:
     """Says which of the known names is near a wrong one, or which there are."""
-    near = difflib.get_close_matches(wrong, known, n=1)
+    near = names.near(wrong, known)
     return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
 
 

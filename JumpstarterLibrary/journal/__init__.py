@@ -7,6 +7,9 @@ from .events import (
     ConsoleOpened,
     ConsoleSent,
     Event,
+    ForwardingClosed,
+    ForwardingFailed,
+    ForwardingOpened,
     KeywordEnded,
     KeywordStarted,
     LogGap,
@@ -17,6 +20,7 @@ from .events import (
     SessionOpened,
     TestEnded,
     TestStarted,
+    TransferEnded,
 )
 from .files import JsonLinesFile
 from .store import Journal
@@ -28,6 +32,9 @@ __all__ = [
     "ConsoleOpened",
     "ConsoleSent",
     "Event",
+    "ForwardingClosed",
+    "ForwardingFailed",
+    "ForwardingOpened",
     "Journal",
     "JsonLinesFile",
     "KeywordEnded",
@@ -40,4 +47,5 @@ __all__ = [
     "SessionOpened",
     "TestEnded",
     "TestStarted",
+    "TransferEnded",
 ]

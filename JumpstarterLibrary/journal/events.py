@@ -63,6 +63,60 @@ class CallEnded(Event):
 
 
 @dataclass(slots=True)
+class TransferEnded(Event):
+    """A file went to or came from a driver, or did not; its times are those of its end."""
+
+    kind: ClassVar[str] = "transfer"
+    driver: str
+    method: str
+    direction: str
+    """`upload` or `download`."""
+    name: str
+    """The local file, or the web address it came from."""
+    size: int
+    """Bytes that moved."""
+    seconds: float
+    sha256: str
+    """Hex digits; empty if it did not end well."""
+    status: str
+    """`ok`, `interrupted`, or the class of the error."""
+
+
+@dataclass(slots=True)
+class ForwardingOpened(Event):
+    """A port or socket of this machine leads to a driver from now on."""
+
+    kind: ClassVar[str] = "forwarding-opened"
+    driver: str
+    address: str
+
+
+@dataclass(slots=True)
+class ForwardingFailed(Event):
+    """A connection through a forwarding was refused or broke; the forwarding goes on."""
+
+    kind: ClassVar[str] = "forwarding-failed"
+    driver: str
+    address: str
+    reason: str
+
+
+@dataclass(slots=True)
+class ForwardingClosed(Event):
+    """A forwarding was ended."""
+
+    kind: ClassVar[str] = "forwarding-closed"
+    driver: str
+    address: str
+    connections: int
+    failed: int
+    """How many of the connections."""
+    sent: int
+    """Bytes to the driver."""
+    received: int
+
+
+@dataclass(slots=True)
 class Reading(Event):
     """One power reading."""
 

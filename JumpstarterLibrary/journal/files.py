@@ -7,9 +7,10 @@ import dataclasses
 import functools
 import json
 import queue
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -82,6 +83,35 @@ def begin_anew(path: Path) -> Path:
         _begun.add(path)
         path.write_bytes(b"")
     return path
+
+
+LONGEST_NAME = 100
+"""Characters of a file's name that come from a name that people gave."""
+_owners: dict[Path, Hashable] = {}
+_owners_lock = threading.Lock()
+
+
+def file_name(text: str) -> str:
+    """Makes a file or folder name of a path, an alias or a test's name. Others may have the same: see `own_path`."""
+    return re.sub(r"[^\w.-]+", "_", text).strip("_.")[:LONGEST_NAME] or "unnamed"
+
+
+def own_path(folder: Path, text: str, suffix: str = "", owner: Hashable = None) -> Path:
+    """Returns the path of a file or folder that nobody else in this process gets, and its owner each time.
+
+    Args:
+        folder: where it is.
+        text: what its name is made of; where another owner's name came out the same, a number follows.
+        suffix: what the name ends in.
+        owner: whose it is; the text says it unless given.
+    """
+    key, number = (text, suffix, owner), 1
+    while True:
+        path = folder.absolute() / f"{file_name(text)}{f'-{number}' if number > 1 else ''}{suffix}"
+        with _owners_lock:
+            if _owners.setdefault(path, key) == key:
+                return path
+        number += 1
 
 
 def as_json(event: Event, redact: Callable[[str], str] = str) -> str:

@@ -38,18 +38,19 @@ class Journal:
                 try:
                     subscriber(event)
                 except Exception:  # noqa: BLE001 - one bad view must not stop the device, nor the other views
+                    _log.exception("A view of the journal failed and was taken off: %r", subscriber)
                     self._drop(subscriber)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Shows every later event to a function, which must be quick and must not append. Returns how to end that."""
         with self._lock:
             self._subscribers = (*self._subscribers, subscriber)
+        return lambda: self.unsubscribe(subscriber)
 
-        def unsubscribe() -> None:
-            with self._lock:
-                self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
-
-        return unsubscribe
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Shows no more events to a function; one that sees none does no harm."""
+        with self._lock:
+            self._drop(subscriber)
 
     def events(self, kind: type[E] = Event) -> list[E]:  # type: ignore[assignment]  # the default is the bound itself
         """Returns the events still in memory, oldest first, of one class or of all."""
@@ -75,5 +76,5 @@ class Journal:
         return len(self._events)
 
     def _drop(self, subscriber: Subscriber) -> None:
-        self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
-        _log.exception("A view of the journal failed and was taken off: %r", subscriber)
+        # By equality: a method is a new object each time it is named.
+        self._subscribers = tuple(s for s in self._subscribers if s != subscriber)

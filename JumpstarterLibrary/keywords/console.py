@@ -10,6 +10,7 @@ from robot.utils import DotDict
 
 from ..client.console import ConsoleOptions
 from ..client.serial import SerialClient
+from ..report.console_log import opened as opened_line
 from .base import Tag, keyword
 from .console_base import ConsoleGroup
 
@@ -68,6 +69,7 @@ class ConsoleKeywords(ConsoleGroup):
         if changes:
             console.configure(**changes)
         self.session.console = console.path
+        logger.info(opened_line(console), html=True)
         return console.path
 
     @keyword(tags=[Tag.CONSOLE])
@@ -159,7 +161,10 @@ class ConsoleKeywords(ConsoleGroup):
             console: Which console; the current one unless given.
 
         Returns:
-            The text, lines ended by `\\n`.
+            The text, lines ended by `\\n`; secrets are masked. What has left memory is read from the console's file.
+
+        Raises:
+            TEST: the place is so far back that the text has left memory, and there is no file of it.
 
         ```robotframework
         *** Test Cases ***
@@ -172,7 +177,7 @@ class ConsoleKeywords(ConsoleGroup):
             Should Contain    ${text}    Linux version
         ```
         """
-        return self.library.sessions.redact(self.console(console).text(since))
+        return "".join(self.console(console).output(since))
 
     @keyword(tags=[Tag.CONSOLE])
     def mark_console(self, name: str = "mark", *, console: str | None = None) -> str:
@@ -220,11 +225,12 @@ class ConsoleKeywords(ConsoleGroup):
             Save Console Log    ${OUTPUT DIR}/boot.txt    since=power on
         ```
         """
-        text = self.library.sessions.redact(self.console(console).text(since))
-        path = path.absolute()
+        path, size = path.absolute(), 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        logger.info(f"{len(text)} characters in {path}")
+        with path.open("w", encoding="utf-8") as file:
+            for text in self.console(console).output(since):
+                size += file.write(text)
+        logger.info(f"{size} characters in {path}")
         return path
 
 

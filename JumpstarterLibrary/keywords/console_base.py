@@ -7,6 +7,7 @@ from collections.abc import Callable
 from robot.api import logger
 
 from ..client.console import Console, ConsoleMatch
+from ..client.device import Device
 from ..errors import UsageError
 from .base import KeywordGroup
 
@@ -20,9 +21,23 @@ class ConsoleGroup(KeywordGroup):
         Raises:
             UsageError: there is none, or several; the message lists them.
         """
-        device = self.device
+        return self._console(self.device, self.session.console, name)
+
+    def console_of_any_session(self, name: str) -> Console:
+        """The named console; `alias:name` is one of another session, and `alias:` the only one there.
+
+        Raises:
+            UsageError: there is none, or several; the message lists them.
+        """
+        alias, colon, rest = name.partition(":")
+        if not colon or not any(session.alias == alias for session in self.library.sessions):
+            return self.console(name)
+        session = self.library.sessions.get(alias)
+        return self._console(session.device, session.console, rest or None)
+
+    def _console(self, device: Device, current: str | None, name: str | None) -> Console:
         opened = {path: console for path, console in device.consoles.items() if not console.closed}
-        wanted = name if name is not None else self.session.console
+        wanted = name if name is not None else current
         if wanted is not None and wanted in opened:
             return opened[wanted]
         for node in device.tree.walk() if name is not None else ():

@@ -18,12 +18,20 @@ class ConsoleCommandKeywords(ConsoleGroup):
     """Keywords that send to the device."""
 
     @keyword(tags=[Tag.CONSOLE])
-    def write_to_console(self, text: str | Secret, *, char_delay: timedelta | None = None, console: str | None = None) -> None:
+    def write_to_console(
+        self,
+        text: str | Secret,
+        *,
+        char_delay: timedelta | None = None,
+        timeout: timedelta | None = None,
+        console: str | None = None,
+    ) -> None:
         """Sends text as it is, without a line end.
 
         Args:
             text: What to send; a `Secret` is masked wherever it turns up.
             char_delay: Pause between characters; the console's unless given.
+            timeout: How long sending may take; the library's timeout unless given.
             console: Which console; the current one unless given.
 
         ```robotframework
@@ -34,7 +42,7 @@ class ConsoleCommandKeywords(ConsoleGroup):
             Write To Console    hello
         ```
         """
-        self.console(console).write(self._revealed(text), char_delay=char_delay)
+        self.console(console).write(self._revealed(text), char_delay=char_delay, timeout=timeout)
 
     @keyword(tags=[Tag.CONSOLE])
     def write_line_to_console(
@@ -72,11 +80,15 @@ class ConsoleCommandKeywords(ConsoleGroup):
         opened.write_line(self._revealed(text), char_delay=char_delay, expect_echo=expect_echo, timeout=timeout)
 
     @keyword(tags=[Tag.CONSOLE])
-    def write_bytes_to_console(self, data: bytes, *, console: str | None = None) -> None:
+    def write_bytes_to_console(
+        self, data: bytes, *, char_delay: timedelta | None = None, timeout: timedelta | None = None, console: str | None = None
+    ) -> None:
         """Sends bytes.
 
         Args:
             data: What to send; `\\x03` and the like are escapes.
+            char_delay: Pause between bytes; the console's unless given.
+            timeout: How long sending may take; the library's timeout unless given.
             console: Which console; the current one unless given.
 
         ```robotframework
@@ -87,7 +99,7 @@ class ConsoleCommandKeywords(ConsoleGroup):
             Write Bytes To Console    \\x03
         ```
         """
-        self.console(console).write(data)
+        self.console(console).write(data, char_delay=char_delay, timeout=timeout)
 
     @keyword(tags=[Tag.CONSOLE])
     def send_control_character(self, character: str, *, console: str | None = None) -> None:
@@ -111,6 +123,8 @@ class ConsoleCommandKeywords(ConsoleGroup):
     def send_break(self, *, console: str | None = None) -> None:
         """Sends a break, where the driver can: it has to export a method `send_break`.
 
+        Linux takes the character that follows as a request to the kernel (magic SysRq); boot monitors often stop at a break.
+
         Args:
             console: Which console; the current one unless given.
 
@@ -122,7 +136,11 @@ class ConsoleCommandKeywords(ConsoleGroup):
         Example
             Open Jumpstarter Session    mock
             Open Console
-            Run Keyword And Expect Error    DEVICE: *cannot send a break*    Send Break
+            Power On
+            Login To Console    root    sesame
+            Send Break
+            Write To Console    b
+            Wait For Line On Console    sysrq: Resetting
         ```
         """
         opened = self.console(console)
@@ -166,10 +184,11 @@ class ConsoleCommandKeywords(ConsoleGroup):
         ```
         """
         opened = self.console(console)
+        deadline = opened.deadline(timeout)
         return self.around(
             opened,
-            lambda: opened.write_line(self._revealed(text), expect_echo=False, timeout=timeout),
-            lambda: opened.wait_for_line(pattern, match=match, timeout=timeout, since="last act"),
+            lambda: opened.write_line(self._revealed(text), expect_echo=False, timeout=deadline),
+            lambda: opened.wait_for_line(pattern, match=match, timeout=deadline, since="last act"),
         )
 
     @keyword(tags=[Tag.CONSOLE])
@@ -208,7 +227,8 @@ class ConsoleCommandKeywords(ConsoleGroup):
             Login To Console    root    sesame
         ```
         """
-        self.console(console).login(
+        opened = self.console(console)
+        opened.login(
             username,
             self.reveal(password) if isinstance(password, Secret) else password,
             timeout=timeout,
@@ -216,6 +236,7 @@ class ConsoleCommandKeywords(ConsoleGroup):
             password_prompt=password_prompt,
             prompt=prompt,
         )
+        logger.info(f"a shell of '{username}' is on console '{opened.name}'")
 
     @keyword(tags=[Tag.CONSOLE])
     def execute_console_command(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..client.console import Console, ConsoleMatch, Match, Mode, wait_on_any
+from ..client.console import ConsoleMatch, Match, Mode, wait_on_any
+from ..client.console.masking import StreamMask
 from ..client.power import PowerClient
 from .base import Tag, keyword
 from .console_base import ConsoleGroup
@@ -30,7 +31,8 @@ class ConsoleWaitingKeywords(ConsoleGroup):
 
         Args:
             pattern: What to look for.
-            match: How it is compared with a line: `CONTAINS`, `EXACT`, `GLOB` or `REGEX`.
+            match: How it is compared with a line: `CONTAINS`, `EXACT`, `GLOB` or `REGEX`; `BYTES` looks for bytes, whatever lines
+                are, and `\\x1b` and the like are escapes.
             timeout: How long to wait; the library's timeout unless given.
             idle: Fails earlier, when the device has said nothing for so long.
             since: Where to begin: `last match`, `now`, `test start`, `power on`, `session start`, or a mark of [Mark Console].
@@ -42,6 +44,7 @@ class ConsoleWaitingKeywords(ConsoleGroup):
 
         Raises:
             DEVICE: the line did not come. The failure shows the nearest line and the last ones with their times.
+            INFRASTRUCTURE: the exporter does not answer, or the console's stream is broken.
 
         ```robotframework
         *** Test Cases ***
@@ -101,12 +104,18 @@ class ConsoleWaitingKeywords(ConsoleGroup):
 
     @keyword(tags=[Tag.CONSOLE, Tag.WAITING])
     def wait_for_next_line_on_console(
-        self, *, timeout: timedelta | None = None, since: str = "last match", console: str | None = None
+        self,
+        *,
+        timeout: timedelta | None = None,
+        idle: timedelta | None = None,
+        since: str = "last match",
+        console: str | None = None,
     ) -> ConsoleMatch:
         """Waits for the next whole line on the console, whatever it says.
 
         Args:
             timeout: How long to wait; the library's timeout unless given.
+            idle: Fails earlier, when the device has said nothing for so long.
             since: As for [Wait For Line On Console].
             console: Which console; the current one unless given.
 
@@ -122,7 +131,7 @@ class ConsoleWaitingKeywords(ConsoleGroup):
             ${line} =    Wait For Next Line On Console
         ```
         """
-        return self.found(self.console(console).wait_for_next_line(timeout=timeout, since=since))
+        return self.found(self.console(console).wait_for_next_line(timeout=timeout, idle=idle, since=since))
 
     @keyword(tags=[Tag.CONSOLE, Tag.WAITING])
     def wait_for_prompt_on_console(
@@ -162,18 +171,26 @@ class ConsoleWaitingKeywords(ConsoleGroup):
 
     @keyword(tags=[Tag.CONSOLE, Tag.WAITING])
     def wait_for_bytes_on_console(
-        self, data: bytes, *, timeout: timedelta | None = None, since: str = "last match", console: str | None = None
+        self,
+        data: bytes,
+        *,
+        timeout: timedelta | None = None,
+        idle: timedelta | None = None,
+        since: str = "last match",
+        console: str | None = None,
     ) -> bytes:
         """Waits for bytes on the console, whatever lines are.
 
         Args:
             data: What to look for; `\\x1b` and the like are escapes.
             timeout: How long to wait; the library's timeout unless given.
+            idle: Fails earlier, when the device has said nothing for so long.
             since: As for [Wait For Line On Console]; text and bytes have a last match of their own.
             console: Which console; the current one unless given.
 
         Returns:
-            All bytes from the place on to the end of those that were found.
+            All bytes from the place on to the end of those that were found, as far as they are still in memory (8 MiB). Secrets
+            are masked.
 
         ```robotframework
         *** Test Cases ***
@@ -184,36 +201,53 @@ class ConsoleWaitingKeywords(ConsoleGroup):
             Wait For Bytes On Console    login:
         ```
         """
-        return self.console(console).wait_for_bytes(data, timeout=timeout, since=since)
+        said = self.console(console).wait_for_bytes(data, timeout=timeout, idle=idle, since=since)
+        return StreamMask(self.library.sessions.redact.known)(said, last=True)  # Robot logs it, colours between letters and all
 
     @keyword(tags=[Tag.CONSOLE, Tag.WAITING])
     def wait_for_line_on_any_console(
-        self, pattern: str, *consoles: str, match: Match = Match.CONTAINS, timeout: timedelta | None = None
+        self,
+        pattern: str,
+        *consoles: str,
+        match: Match = Match.CONTAINS,
+        timeout: timedelta | None = None,
+        idle: timedelta | None = None,
+        since: str = "last match",
     ) -> ConsoleMatch:
-        """Waits for a line on whichever console says it first.
+        """Waits for a line on whichever console says it first, of one device or of several.
 
         Args:
             pattern: What to look for.
-            consoles: Which consoles; all that are open unless given.
+            consoles: Which consoles: their names, or `alias:name` for those of another session; `alias:` is the only console that
+                is open there. All that are open in the current session unless given.
             match: As for [Wait For Line On Console].
             timeout: How long to wait; the library's timeout unless given.
+            idle: Fails earlier, when none of the devices has said anything for so long.
+            since: As for [Wait For Line On Console], on each of the consoles.
 
         Returns:
-            The match; `console` says where it was found.
+            The match; `console` and `device` say where it was found.
+
+        Raises:
+            DEVICE: none of them said it.
+            INFRASTRUCTURE: none did, and the exporter of one does not answer, or its stream is broken.
 
         ```robotframework
         *** Test Cases ***
         Example
-            Open Jumpstarter Session    mock
+            Open Jumpstarter Session    mock    alias=peer
+            Open Console
+            Open Jumpstarter Session    mock    alias=dut
             Open Console
             Power On
-            ${found} =    Wait For Line On Any Console    Linux version
-            Should Be Equal    ${found.console}    console
+            ${found} =    Wait For Line On Any Console    Linux version    dut:console    peer:console
+            Should Be Equal    ${found.device}    dut
         ```
         """
-        opened: list[Console] = [self.console(name) for name in consoles]
+        opened = [self.console_of_any_session(name) for name in consoles]
         opened = opened or [console for console in self.device.consoles.values() if not console.closed] or [self.console(None)]
-        return self.found(wait_on_any(opened, pattern, match, timeout or self.library.settings.timeout))
+        limit = timeout or self.library.settings.timeout
+        return self.found(wait_on_any(opened, pattern, match, limit, idle=idle, since=since))
 
     @keyword(tags=[Tag.CONSOLE, Tag.ASSERTION])
     def should_not_be_on_console(
@@ -308,7 +342,7 @@ class ConsoleWaitingKeywords(ConsoleGroup):
             pattern: What to look for.
             wait: How long the device is off.
             match: As for [Wait For Line On Console].
-            timeout: How long to wait for the line; the library's timeout unless given.
+            timeout: How long all of it may take beside the wait; the library's timeout unless given.
             driver: Path of the power driver; see [Choosing a driver].
             console: Which console; the current one unless given.
 
@@ -325,8 +359,9 @@ class ConsoleWaitingKeywords(ConsoleGroup):
         """
         opened = self.console(console)
         power = self.driver(PowerClient, driver)
+        deadline = opened.deadline((timeout or self.library.settings.timeout) + wait)
         return self.around(
             opened,
-            lambda: power.cycle(wait),
-            lambda: opened.wait_for_line(pattern, match=match, timeout=timeout, since="power on"),
+            lambda: power.cycle(wait, timeout=deadline.remaining - wait.total_seconds()),
+            lambda: opened.wait_for_line(pattern, match=match, timeout=deadline, since="power on"),
         )

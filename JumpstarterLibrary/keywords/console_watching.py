@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from robot.api import logger
+
 from ..client.console import Match
 from ..client.console.known_failures import FailureSet, watchers_for
 from ..client.console.patterns import Pattern
@@ -49,7 +51,9 @@ class ConsoleWatchingKeywords(ConsoleGroup):
         ```
         """
         watcher = Watcher(Pattern(pattern, match), label or pattern, scope.value)
-        self.console(console).watchers.add(watcher)
+        opened = self.console(console)
+        opened.watchers.add(watcher)
+        logger.info(f"'{opened.name}' must not say {watcher.pattern} from now on")
         return watcher.label
 
     @keyword(tags=[Tag.CONSOLE])
@@ -84,6 +88,8 @@ class ConsoleWatchingKeywords(ConsoleGroup):
             # A first boot may be over already: then the next one is not the first.
             lines = opened.text("power on").split("\n") if watcher.tolerated else []
             opened.watchers.add(watcher, seen=sum(1 for line in lines if watcher.pattern.find(line)))
+        patterns = "\n".join(f"  {watcher.label}: {watcher.pattern}" for watcher in watchers)
+        logger.info(f"'{opened.name}' must not say from now on:\n{patterns}")
         return [watcher.label for watcher in watchers]
 
     @keyword(tags=[Tag.CONSOLE])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from robot.api import logger
 from robot.api.types import Secret
@@ -11,8 +15,12 @@ from robot.utils import DotDict
 
 from ..client.channel import Security
 from ..client.serial import SerialClient
+from ..errors import JumpstarterError, UsageError
+from ..lab.wish import Wish
+from ..report.lab_metadata import note_lease
 from ..report.output import journal_folder
 from ..sessions import DeviceSession, session_timeout
+from ..wire.deadline import Deadline
 from .base import KeywordGroup, Tag, keyword
 
 
@@ -30,27 +38,43 @@ class SessionKeywords(KeywordGroup):
         security: Security = Security.AUTO,
         ca: Path | None = None,
         consoles: str | list[str] | None = None,
+        selector: str = "",
+        exporter_name: str = "",
+        lease: str = "",
+        client_config: str | None = None,
+        duration: timedelta | None = None,
+        acquisition_timeout: timedelta | None = None,
+        auto_extend: bool | None = None,
+        tags: dict[str, str] | None = None,
     ) -> str:
         """Opens a device and makes it the current one.
 
         See [Where the device is] for the targets. Without a target, `JUMPSTARTER_HOST` says where the device is, so the
-        same suite runs inside a `jmp shell`.
+        same suite runs inside a `jmp shell`. With `selector`, `exporter_name` or `lease` it is leased from a lab; see [Leases].
 
         Args:
-            target: `mock`, `mock:power`, an exporter configuration (`bench.yaml`), `host:port` or `unix:PATH`.
+            target: `mock`, `mock:power`, `mock:lab`, an exporter configuration (`bench.yaml`), `host:port` or `unix:PATH`.
             alias: Name of the session, for [Switch Jumpstarter Session]; made from the target unless given.
             timeout: How long opening may take; the library's timeout unless given.
             passphrase: What the exporter asks for; `JMP_GRPC_PASSPHRASE` unless given. Never logged.
             security: Protection of TCP traffic. `AUTO` is plaintext to this machine, and TLS elsewhere.
             ca: PEM file with the only certificate authorities to trust.
             consoles: Consoles to open at once, as by [Open Console]: a path, several joined by commas, or a list.
+            selector: Labels of the exporter to lease, such as `board=rpi4,!broken`.
+            exporter_name: Name of the exporter to lease.
+            lease: Name of an existing lease to use, which is then never released; `JMP_LEASE` unless given.
+            client_config: Alias or path of the client configuration; the environment's or the user's current one unless given.
+            duration: How long the lease is, and by how much it is extended; 10 minutes unless given, 30 without `auto_extend`.
+            acquisition_timeout: How long to wait for an exporter; as the client configuration says unless given.
+            auto_extend: Whether the lease is extended while the session is open; new ones are unless told otherwise.
+            tags: Up to 10 tags of a new lease.
 
         Returns:
             The alias.
 
         Raises:
-            CONFIGURATION: the target, the passphrase or the alias is wrong.
-            INFRASTRUCTURE: the exporter cannot be reached, or does not become ready in time.
+            CONFIGURATION: the target, the passphrase or the alias is wrong; no exporter fits, or the lab refuses the token.
+            INFRASTRUCTURE: the exporter cannot be reached, does not become ready or free in time, or its hook fails.
 
         ```robotframework
         *** Test Cases ***
@@ -59,22 +83,77 @@ class SessionKeywords(KeywordGroup):
             Should Be Equal    ${alias}    mock
         ```
         """
-        session = self.library.sessions.open(
-            target,
-            alias=alias,
-            timeout=session_timeout(timeout or self.library.settings.timeout),
-            passphrase=self.reveal(passphrase),
-            security=security,
-            ca=ca,
-            journal_folder=journal_folder(),
+        wish = Wish(
+            selector=selector,
+            exporter_name=exporter_name,
+            lease=lease,
+            client_config=client_config,
+            duration=duration,
+            acquisition_timeout=acquisition_timeout,
+            auto_extend=auto_extend,
+            tags=tags or {},
         )
-        session.device.default_driver = self.library.default_driver
+        session = self._open(
+            target, alias, timeout=timeout, wish=wish, passphrase=self.reveal(passphrase), security=security, ca=ca
+        )
         self._open_consoles(session, consoles)
-        logger.info(
-            f"Device session '{session.alias}': {session.place.target} ({session.place.origin}), "
-            f"{sum(1 for _ in session.device.tree.walk())} drivers."
-        )
         return session.alias
+
+    @keyword(tags=[Tag.SESSION])
+    def open_jumpstarter_sessions(
+        self,
+        *,
+        timeout: timedelta | None = None,
+        client_config: str | None = None,
+        duration: timedelta | None = None,
+        acquisition_timeout: timedelta | None = None,
+        **devices: str,
+    ) -> list[str]:
+        """Opens several devices, all or none: if one cannot be opened, those that were are closed and released.
+
+        Each device is `alias=what`, where `what` is a target as for [Open Jumpstarter Session], a selector such as `board=rpi4`
+        (it has a `=`, an `in (…)` or a `!`), or `exporter:NAME`, `lease:NAME` or `selector:LABELS`. They are opened one after
+        another; the last one becomes the current one.
+
+        Args:
+            timeout: How long opening each of them may take; the library's timeout unless given.
+            client_config: As for [Open Jumpstarter Session]; also the next two.
+            duration: How long each lease is.
+            acquisition_timeout: How long to wait for the exporters, all together.
+            devices: What to open, by alias.
+
+        Returns:
+            The aliases, in the order given.
+
+        Raises:
+            TEST: no device was given, or an alias is taken.
+            CONFIGURATION: as for [Open Jumpstarter Session].
+            INFRASTRUCTURE: as for [Open Jumpstarter Session].
+
+        ```robotframework
+        *** Test Cases ***
+        Example
+            Open Jumpstarter Sessions    dut=mock    peer=mock:power
+            Switch Jumpstarter Session    peer
+            Power On
+        ```
+        """
+        if not devices:
+            raise UsageError("Open Jumpstarter Sessions opens nothing: give it devices, such as dut=board=rpi4    peer=mock.")
+        deadline = None if acquisition_timeout is None else Deadline(acquisition_timeout)
+        opened: list[str] = []
+        try:
+            for alias, what in devices.items():
+                target, wish = _meant(what)
+                left = None if deadline is None else timedelta(seconds=max(deadline.remaining, 0.1))
+                lease = replace(wish, client_config=client_config, duration=duration, acquisition_timeout=left)
+                opened.append(self._open(target, alias, timeout=timeout, wish=lease).alias)
+        except BaseException:
+            for alias in reversed(opened):
+                with suppress(JumpstarterError):  # the first error matters more
+                    self.library.sessions.close(alias)
+            raise
+        return opened
 
     @keyword(tags=[Tag.SESSION])
     def close_jumpstarter_session(self, alias: str | None = None) -> None:
@@ -173,6 +252,35 @@ class SessionKeywords(KeywordGroup):
         """
         return [self._described(session) for session in self.library.sessions]
 
+    def _open(self, target: str | None, alias: str | None, *, timeout: timedelta | None, wish: Wish, **how: Any) -> DeviceSession:
+        session = self.library.sessions.open(
+            target,
+            alias=alias,
+            timeout=session_timeout(timeout or self.library.settings.timeout),
+            wish=wish,
+            progress=self._tell,
+            configured=lambda configuration: logger.info(f"Client configuration:\n{configuration.describe()}"),
+            journal_folder=journal_folder(),
+            **how,
+        )
+        session.device.default_driver = self.library.default_driver
+        self._note_lease(session)
+        logger.info(
+            f"Device session '{session.alias}': {session.place.target} ({session.place.origin}), "
+            f"{sum(1 for _ in session.device.tree.walk())} drivers."
+        )
+        return session
+
+    def _tell(self, text: str) -> None:
+        """Tells people what a lease waits for: in the log and on the terminal."""
+        logger.info(self.library.sessions.redact(text), also_console=True)
+
+    def _note_lease(self, session: DeviceSession) -> None:
+        if session.place.note:
+            logger.info(session.place.note)
+        if session.leased is not None:
+            note_lease(session.alias, session.leased.lease)
+
     def _open_consoles(self, session: DeviceSession, consoles: str | list[str] | None) -> None:
         paths = consoles.split(",") if isinstance(consoles, str) else consoles or []
         try:
@@ -193,3 +301,17 @@ class SessionKeywords(KeywordGroup):
             drivers=sum(1 for _ in session.device.tree.walk()),
             current=session is self.library.sessions.current,
         )
+
+
+def _meant(what: str) -> tuple[str | None, Wish]:
+    """Says what a text means: a target, or a lease by its prefix or its form."""
+    prefix, _, rest = what.partition(":")
+    if prefix == "selector":
+        return None, Wish(selector=rest)
+    if prefix == "exporter":
+        return None, Wish(exporter_name=rest)
+    if prefix == "lease":
+        return None, Wish(lease=rest)
+    if re.search(r"=|^\s*!|,\s*!|\b(not)?in\s*\(", what) and not what.startswith(("/", "unix:")):
+        return None, Wish(selector=what)
+    return what, Wish()

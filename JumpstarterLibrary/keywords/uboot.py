@@ -12,6 +12,7 @@ from ..client.console.uboot import PROMPT, STOP_KEY, UBoot, quotings
 from ..client.power import PowerClient
 from ..client.uboot import u_boot_of
 from ..errors import ConsoleError
+from ..wire.deadline import Deadline
 from .base import Tag, keyword
 from .console_base import ConsoleGroup
 
@@ -64,7 +65,11 @@ class UBootKeywords(ConsoleGroup):
         u_boot = u_boot_of(self.device, opened.path)
         power = (u_boot.power if u_boot and driver is None else None) or self.driver(PowerClient, driver)
         limit = timeout or self.library.settings.timeout
-        took = self._u_boot(console, prompt).boot(lambda: power.cycle(wait, timeout=limit), key=key, timeout=limit + wait)
+        deadline = opened.deadline(limit + wait)
+        loader = self._u_boot(console, prompt, deadline)
+        took = loader.boot(
+            lambda: power.cycle(wait, timeout=deadline.remaining - wait.total_seconds()), key=key, timeout=deadline
+        )
         logger.info(f"U-Boot's prompt on console '{opened.name}' {took:.1f} s after power on")
 
     @keyword("Execute U-Boot Command", tags=[Tag.CONSOLE, Tag.U_BOOT])
@@ -106,7 +111,8 @@ class UBootKeywords(ConsoleGroup):
         ```
         """
         opened = self.console(console)
-        result = self._u_boot(console, prompt).execute(command, timeout=timeout)
+        deadline = opened.deadline(timeout)
+        result = self._u_boot(console, prompt, deadline).execute(command, timeout=deadline)
         logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{result.stdout}")
         if expected_rc is not None and result.rc != expected_rc:
             raise ConsoleError(
@@ -145,7 +151,8 @@ class UBootKeywords(ConsoleGroup):
         ```
         """
         opened = self.console(console)
-        value = self._u_boot(console, prompt).get(name, timeout=timeout)
+        deadline = opened.deadline(timeout)
+        value = self._u_boot(console, prompt, deadline).get(name, timeout=deadline)
         if value is None:
             raise ConsoleError(f"U-Boot on console '{opened.name}' of '{opened.device.name}' has no variable '{name}'.")
         logger.info(f"{name}={value}")
@@ -191,7 +198,8 @@ class UBootKeywords(ConsoleGroup):
         if isinstance(value, Secret):
             for quoted in quotings(value.value):  # as the console shows it
                 self.library.sessions.redact.add(quoted[1:-1])
-        before = self._u_boot(console, prompt).set(name, text, timeout=timeout)
+        deadline = self.console(console).deadline(timeout)
+        before = self._u_boot(console, prompt, deadline).set(name, text, timeout=deadline)
         logger.info(f"{name}={text or ''}, before {'not defined' if before is None else before}")
         return before
 
@@ -225,10 +233,11 @@ class UBootKeywords(ConsoleGroup):
             Wait For Line On Console    Linux version
         ```
         """
-        self._u_boot(console, prompt).leave(command, timeout=timeout)
+        deadline = self.console(console).deadline(timeout)
+        self._u_boot(console, prompt, deadline).leave(command, timeout=deadline)
 
-    def _u_boot(self, console: str | None, prompt: str | None) -> UBoot:
+    def _u_boot(self, console: str | None, prompt: str | None, deadline: Deadline) -> UBoot:
         opened = self.console(console)
         if prompt is None and (driver := u_boot_of(self.device, opened.path)):
-            prompt = driver.prompt
+            prompt = driver.prompt(timeout=deadline.remaining)
         return UBoot(opened, prompt or PROMPT)

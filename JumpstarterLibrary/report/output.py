@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import os
 from pathlib import Path
+from urllib.parse import quote
 
 from robot.libraries.BuiltIn import BuiltIn
 
@@ -13,3 +16,19 @@ def journal_folder() -> Path | None:
     if not built_in.robot_running or str(built_in.get_variable_value("${OUTPUT FILE}")) == "NONE":
         return None
     return Path(str(built_in.get_variable_value("${OUTPUT DIR}"))) / "jumpstarter"
+
+
+def output_folder() -> Path:
+    """Returns `${OUTPUT DIR}`."""
+    return Path(str(BuiltIn().get_variable_value("${OUTPUT DIR}")))
+
+
+def log_folder() -> Path:
+    """Returns the folder of log.html, which may be elsewhere; links in it are relative to that."""
+    log = str(BuiltIn().get_variable_value("${LOG FILE}", "NONE"))
+    return output_folder() if log == "NONE" else Path(log).parent
+
+
+def link_address(path: Path) -> str:
+    """Returns the address of a file for links in log.html, ready to stand in an attribute."""
+    return html.escape(quote(os.path.relpath(path, log_folder())), quote=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from robot.api import logger
 
-from ..journal import CallEnded, ConsoleGap, Event, LogGap, LogLine, SessionLost
+from ..journal import CallEnded, ConsoleGap, Event, ForwardingFailed, LogGap, LogLine, SessionLost
 from ..sessions import DeviceSession
 
 MOST_LINES = 200
@@ -44,6 +44,8 @@ def _one_line(event: Event) -> str:
         return f"{call} failed: {event.outcome}  [{taken}]"
     if isinstance(event, ConsoleGap):
         return f"Console '{event.console}' has a gap here: {event.reason}"
+    if isinstance(event, ForwardingFailed):
+        return f"A connection from {event.address} to '{event.driver}' failed: {event.reason}"
     if isinstance(event, SessionLost):
         return f"Session '{event.alias}' is lost: {event.reason}"
     return ""

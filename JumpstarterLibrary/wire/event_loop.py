@@ -6,11 +6,13 @@ loop, in a daemon thread, started on first use and closed by `close()`, at the l
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from typing import TypeVar
 
 import anyio
@@ -28,6 +30,7 @@ class EventLoopThread:
     def __init__(self) -> None:
         self.process = os.getpid()
         self._portal: BlockingPortal | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jumpstarter-event-loop", daemon=True)
         self._thread.start()
@@ -44,10 +47,28 @@ class EventLoopThread:
         assert self._portal is not None, "the event loop did not start"
         return self._portal
 
+    def start(self, function: Callable[..., Awaitable[T]], *args: object) -> Future[T]:
+        """Starts a coroutine function. The portal's way would wait until the loop has taken it, for ever if the loop is blocked.
+
+        Raises:
+            RuntimeError: the loop has ended.
+        """
+        assert self._loop is not None, "the event loop did not start"
+
+        async def work() -> T:
+            return await function(*args)
+
+        coroutine = work()
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:
+            coroutine.close()
+            raise
+
     def close(self) -> None:
         """Ends the loop and what still runs in it."""
         if self.alive:
-            self.portal.start_task_soon(self.portal.stop, True)  # noqa: FBT003 - anyio's own signature
+            self.start(self.portal.stop, True)  # noqa: FBT003 - anyio's own signature
             self._thread.join(CLOSE_BUDGET)
 
     def _run(self) -> None:
@@ -58,6 +79,7 @@ class EventLoopThread:
 
     async def _serve(self) -> None:
         async with BlockingPortal() as self._portal:
+            self._loop = asyncio.get_running_loop()
             self._started.set()
             await self._portal.sleep_until_stopped()
 
@@ -73,13 +95,26 @@ def portal() -> BlockingPortal:
     Raises:
         RuntimeError: the interpreter is ending, and a new thread would never start.
     """
+    return _running().portal
+
+
+def start(function: Callable[..., Awaitable[T]], *args: object) -> Future[T]:
+    """Starts a coroutine function in the loop and does not wait, not even for a blocked loop; cancelling the future cancels it.
+
+    Raises:
+        RuntimeError: the interpreter is ending.
+    """
+    return _running().start(function, *args)
+
+
+def _running() -> EventLoopThread:
     global _thread  # noqa: PLW0603 - one per process is the point
     with _lock:
         if _ended:
             raise RuntimeError("the interpreter is ending")
         if _thread is None or not _thread.alive:
             _thread = EventLoopThread()
-        return _thread.portal
+        return _thread
 
 
 def run(function: Callable[..., Awaitable[T]], *args: object, timeout: float | None = None) -> T:
@@ -88,7 +123,7 @@ def run(function: Callable[..., Awaitable[T]], *args: object, timeout: float | N
     Raises:
         TimeoutError: it took longer than `timeout` seconds, or something else blocks the loop.
     """
-    future = portal().start_task_soon(function, *args)
+    future = start(function, *args)
     try:
         return future.result(timeout)
     except BaseException:

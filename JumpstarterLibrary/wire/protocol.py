@@ -9,10 +9,13 @@ NAME_LABEL = "jumpstarter.dev/name"
 PASSPHRASE_KEY = "x-jumpstarter-passphrase"  # noqa: S105 - the name of the metadata entry, not a passphrase
 REQUEST_KEY = "request"
 RESOURCE_KEY = "resource"
+ACCEPT_ENCODING_KEY = "x_jmp_accept_encoding"
 LOG_POSITION_KEY = "x-jumpstarter-log-position"
 """Ours: how many log lines the session had written when it answered. Upstream neither sends nor minds it."""
 LOG_AFTER_KEY = "x-jumpstarter-log-after"
 """Ours: after which line of the log a reader wants to begin. Upstream does not mind it and sends what it has kept."""
+TRANSFERRED_KEY = "x-jumpstarter-transferred"
+"""Ours: what a call's driver took from and gave to its resource streams, as JSON `{uuid: [taken, given]}` in bytes."""
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes that an exporter takes in one message unless it was told otherwise (protocol §4.6)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from collections.abc import Iterator
 
 MASK = "<secret>"
@@ -39,12 +40,15 @@ class Redactor:
     """Replaces every known secret in a text by `<secret>`, also where it stands quoted or escaped for HTML."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, secret: str | None) -> None:
         """Remembers a secret; empty ones are not secrets."""
-        if secret and secret not in self._secrets:
+        if not secret or secret in self._secrets:
+            return
+        with self._lock:
             self._secrets = {*self._secrets, secret}
             forms = {form for known in self._secrets for form in _forms(known)}
             # The longest first, where one secret begins another; and the masks, so that nothing is masked twice.

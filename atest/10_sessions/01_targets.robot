@@ -47,7 +47,7 @@ Nothing Says Where The Device Is
 
 Nobody Listens There
     Run Keyword And Expect Error
-    ...    INFRASTRUCTURE: Cannot open device '127.0.0.1:1'*refused*Is the exporter running*
+    ...    INFRASTRUCTURE: Cannot open device '127.0.0.1:1'*nobody listens*Is the exporter running*
     ...    Open Jumpstarter Session    127.0.0.1:1
 
 What Is Not An Address

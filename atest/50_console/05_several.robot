@@ -19,7 +19,7 @@ The First Of Both Wins
 
 Neither
     Run Keyword And Expect Error
-    ...    DEVICE: No line matching 'never' on any of the consoles 'echo', 'uart' within 200 ms*
+    ...    DEVICE: No line matching 'never' on any of the consoles * within 200 ms*
     ...    Wait For Line On Any Console
     ...    never
     ...    echo
@@ -32,4 +32,23 @@ Several Consoles And None Named
     Wait For Line On Console    of the second
     Switch Jumpstarter Session    rig
     Should Not Be On Console    of the second    during=100ms    since=session start    console=uart
+    ${found} =    Wait For Line On Any Console    second    rig:uart    second:uart    since=session start
+    Should Be Equal    ${found.device}    second
     [Teardown]    Close Jumpstarter Session    second
+
+The First Of Two Devices Wins
+    [Setup]    Open Jumpstarter Session    ${CURDIR}/rig.yaml    second    consoles=uart
+    Call Driver Method    send    winner of two\n    driver=uart
+    ${found} =    Wait For Line On Any Console    winner of two    second:    rig:uart
+    Should Be Equal    ${found.device}    second
+    [Teardown]    Close Jumpstarter Session    second
+
+Silence Ends The Wait
+    Run Keyword And Expect Error
+    ...    DEVICE: No line matching 'never' on any of the consoles * within 200 ms of silence*
+    ...    Wait For Line On Any Console
+    ...    never
+    ...    echo
+    ...    uart
+    ...    timeout=30s
+    ...    idle=200ms

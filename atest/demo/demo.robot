@@ -3,12 +3,13 @@ Documentation     What the library does, on the simulated board: no hardware, no
 ...               Run it with `make demo` and open log.html.
 
 Library           JumpstarterLibrary
+Library           outside.py
 
 Suite Setup       Open The Board
 Suite Teardown    Power Off
 
 *** Test Cases ***
-The Board Has A Power Driver And A Console
+The Board Has Drivers
     [Documentation]    The driver tree is drawn as a table here.
     Get Driver Tree
     Driver Should Exist    power
@@ -25,6 +26,7 @@ The Board Boots
     [Documentation]    What the board said is one folded block under each keyword.
     ${kernel} =    Wait For Line On Console    Linux version (?<version>\\S+)    match=REGEX    since=power on
     Log    Linux ${kernel.version} came ${kernel.since_power_on} s after power on.
+    Wait For Line On Console    Welcome to SimBoard 1.0.0
     Login To Console    root    sesame
 
 Commands Have An Exit Status
@@ -33,14 +35,34 @@ Commands Have An Exit Status
     ${result} =    Execute Console Command    false
     Should Be Equal As Integers    ${result.rc}    1
 
-The Board Survives A Power Cycle
-    Power Cycle And Wait For Line On Console    Welcome to SimBoard    wait=500ms
+A New Image Is Flashed
+    [Documentation]    It is unpacked on its way. Size, rate and SHA-256 of the transfer stand in the log.
+    Power Off
+    ${image} =    Make Image    ${OUTPUT DIR}/system-2.4.1.img.gz    2.4.1
+    Flash Image    ${image}    verify=True
+
+The New Version Boots
+    Power Cycle And Wait For Line On Console    Welcome to SimBoard 2.4.1    wait=500ms
     Get Voltage    >    4.5
+
+The Board Serves A Page
+    [Documentation]    A local port leads to the board's web server for as long as the session is open.
+    ${forwarding} =    Forward Port    driver=network.http
+    ${page} =    Fetch Page    http://${forwarding.address}/
+    Should Contain    ${page}    SimBoard 2.4.1
+    [Teardown]    Stop All Forwarding
+
+The Screen Shows It
+    [Documentation]    The picture stands in the log, and in a file beside it.
+    Take Snapshot
 
 Off Means Off
     Power Off
     Get Voltage    ==    0
     Console Should Be Idle    during=300ms
+    ${video} =    Get Video State
+    Should Not Be True    ${video.online}
+    Take Snapshot
 
 *** Keywords ***
 Open The Board

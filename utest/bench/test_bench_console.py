@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import random
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from bench_contest import Contest, row
+from bench_contest import Contest, row, timed
 from helpers.exporters import start_our_exporter
 
 from JumpstarterLibrary.client import connect
@@ -153,4 +155,43 @@ def test_search_in_coloured_output(benchmark):
         bar=None,
         unit="s",
         detail=f"{50 / statistics.median(taken):.0f} MB/s",
+    )
+
+
+FLOOD = """
+*** Settings ***
+Library    JumpstarterLibrary
+
+*** Test Cases ***
+Flood
+    Open Jumpstarter Session    {rig}    consoles=uart
+    FOR    ${{seed}}    IN RANGE    100
+        Call Driver Method    flood    ${{1_000_000}}    ${{seed}}    ${{4096}}    driver=uart    timeout=60s
+    END
+    Call Driver Method    send    \\nthe end\\n    driver=uart
+    Wait For Line On Console    the end    timeout=60s
+"""
+
+
+def test_log_after_much_output(benchmark, tmp_path):
+    rig = Path(__file__).parents[2] / "atest" / "50_console" / "rig.yaml"
+    suite = tmp_path / "flood.robot"
+    suite.write_text(FLOOD.format(rig=rig))
+    taken: list[float] = []
+
+    def run() -> None:
+        taken.append(timed(sys.executable, "-m", "robot", "--outputdir", str(tmp_path), str(suite)))
+
+    benchmark.pedantic(run, rounds=2)
+
+    assert (tmp_path / "jumpstarter" / "rig" / "uart.log").stat().st_size > 100 * MB
+    sizes = [(tmp_path / name).stat().st_size / 1e6 for name in ("log.html", "output.xml")]
+    detail = f"output.xml {sizes[1]:.2f} MB; the run {statistics.median(taken):.1f} s, with 100 keywords"
+    row(
+        benchmark,
+        "log.html after 100 MB of console, 1 MB during each of 100 keywords",
+        sizes[:1],
+        bar=5,
+        unit="MB",
+        detail=detail,
     )

@@ -624,3 +624,20 @@ def test_nothing_is_left_of_a_closed_device(serve: Callable[..., Device]) -> Non
         assert gone() is None
         assert eventually(lambda: threading.active_count() <= before + 1)
         assert eventually(lambda: session.log.readers == 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a word", "'a word'"),
+        ("A" * 60, repr("A" * 60)),
+        ("iVBORw0KGgo" * 1000, "'iVBORw0KGgoiVBORw0KGgoi…' (11000 characters)"),
+        ("many short words " * 100, repr("many short words " * 100)[:200] + "…"),
+        ({"kind": "client_stream", "uuid": "1"}, "(the file)"),
+        ({"kind": "presigned_request", "url": "https://example.com/?token=1"}, "(a request for the exporter)"),
+        ({"kind": "other"}, "{'kind': 'other'}"),
+    ],
+)
+def test_what_nobody_reads_is_shown_short(value: object, shown: str) -> None:
+    with Session(root_device=MockPower()) as session, session.serve_unix() as path, connect(path) as device:
+        assert device.connection.shown(value) == shown

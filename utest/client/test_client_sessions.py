@@ -16,6 +16,7 @@ from JumpstarterLibrary.errors import (
     UsageError,
 )
 from JumpstarterLibrary.exporter import Session
+from JumpstarterLibrary.lab.wish import Wish
 from JumpstarterLibrary.sessions import Kind, Sessions, locate
 
 # ----------------------------------------------------------------------- where
@@ -63,9 +64,10 @@ def test_without_a_target_the_surrounding_shell_says_where(
     if exporter is not None:
         monkeypatch.setenv("JMP_EXPORTER", exporter)
 
-    for selector in (None, "board=rpi4"):
-        place = locate(None, selector)
+    for wish in (None, Wish(selector="board=rpi4")):
+        place = locate(None, wish)
         assert (place.kind, place.target, place.origin, place.name) == (Kind.ADDRESS, host, "JUMPSTARTER_HOST", name)
+        assert ("board=rpi4 is not leased" in place.note) == (wish is not None)
 
 
 @pytest.mark.parametrize("target", [None, ""])
@@ -79,12 +81,32 @@ def test_nothing_at_all_is_an_error_with_the_ways(target: str | None) -> None:
     assert raised.value.failure_class is FailureClass.CONFIGURATION
 
 
-def test_a_lease_that_is_asked_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NoTargetError, match=r"A lease was asked for \(board=rpi4\)"):
-        locate(None, "board=rpi4")
-    monkeypatch.setenv("JMP_LEASE", "lease-7")
-    with pytest.raises(NoTargetError, match=r"A lease was asked for \(lease-7\)"):
-        locate(None)
+@pytest.mark.parametrize(
+    ("environment", "wish", "leased", "note"),
+    [
+        ("", Wish(selector="board=rpi4"), "an exporter with board=rpi4", ""),
+        ("", Wish(exporter_name="bench-1", selector="a=b"), "exporter 'bench-1' with a=b", ""),
+        ("direct", Wish(exporter_name="bench-1"), "exporter 'bench-1'", ""),
+        ("lease-7", None, "lease 'lease-7'", ""),
+        ("lease-7", Wish(selector="board=rpi4"), "lease 'lease-7'", "board=rpi4 is not leased"),
+        ("lease-7", Wish(lease="lease-8"), "lease 'lease-8'", ""),
+    ],
+)
+def test_a_lease_is_taken_where_nothing_else_says_where(
+    environment: str, wish: Wish | None, leased: str, note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JMP_LEASE", environment)
+
+    place = locate(None, wish)
+
+    assert (place.kind, str(place.wish)) == (Kind.LEASE, leased)
+    assert note in place.note
+    assert bool(note) == bool(place.note)
+
+
+def test_a_target_and_a_lease_at_once_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"'mock'.*an exporter with board=rpi4.*two different devices"):
+        locate("mock", Wish(selector="board=rpi4"))
 
 
 @pytest.mark.parametrize("target", ["mock:pwoer", "rpi4", "nowhere.yaml", "unix:"])
@@ -224,3 +246,11 @@ def test_the_passphrase_is_known_as_a_secret(sessions: Sessions, monkeypatch: py
         with pytest.raises(Exception, match="was refused"):
             sessions.open(path)
     assert sessions.redact("from the shell") == "<secret>"
+
+
+@pytest.mark.parametrize("alias", ["alias=board", "passhprase=hunter2"])
+def test_an_alias_that_looks_like_a_named_argument_is_refused(sessions: Sessions, alias: str) -> None:
+    with pytest.raises(UsageError, match="misspelt named argument") as raised:
+        sessions.open("mock:power", alias=alias)
+    assert raised.value.failure_class is FailureClass.TEST
+    assert len(sessions) == 0

@@ -50,7 +50,7 @@ class BareConsole(ConsoleWaits):
     def _check_open(self) -> None:
         pass
 
-    def _explain(self, missing: str, length: str, waited: float) -> str:
+    def _explain(self, missing: str, length: str, waited: float, start: int | None) -> str:
         return f"{missing} within {length}"
 
 

@@ -9,10 +9,13 @@ import pytest
 from console_support import open_console
 
 from JumpstarterLibrary.client import connect
-from JumpstarterLibrary.client.console import Mode, reader
+from JumpstarterLibrary.client.console import Match, Mode, reader, wait_on_any
+from JumpstarterLibrary.client.console.uboot import UBoot
 from JumpstarterLibrary.client.streams import ByteStream
 from JumpstarterLibrary.errors import (
     CallTimeoutError,
+    ConsoleError,
+    ConsoleLostError,
     ConsoleTimeoutError,
     InfrastructureError,
     SessionLostError,
@@ -93,7 +96,7 @@ def test_what_is_written_while_the_stream_is_broken_is_a_clear_error(serial):
     eventually(lambda: not serial.connected)
     with pytest.raises(InfrastructureError, match="not open now"):
         serial.write_line("hello")
-    with pytest.raises(ConsoleTimeoutError, match="stream broken"):
+    with pytest.raises(ConsoleLostError, match="stream is not open"):
         serial.wait_for_line("login:", timeout=0.3)
     begin = time.monotonic()
     eventually(lambda: serial.connected)
@@ -143,6 +146,15 @@ def test_an_exporter_that_is_killed_ends_the_wait_at_once(exporter, serial):
         lambda serial: serial.should_be_idle(0.5),
         lambda serial: serial.wait_until_idle(0.5),
         lambda serial: serial.write_line("hello", expect_echo=True, timeout=0.5),
+        lambda serial: serial.wait_for_line("login:", match=Match.BYTES, timeout=0.5),
+        lambda serial: serial.wait_for_prompt("login:", timeout=30, idle=0.5),
+        lambda serial: serial.wait_for_next_line(timeout=0.5, since="now"),
+        lambda serial: wait_on_any([serial], "login:", timeout=0.5),
+        lambda serial: wait_on_any([serial], "login:", timeout=30, idle=0.5),
+        lambda serial: UBoot(serial).execute("version", timeout=0.5),
+        lambda serial: UBoot(serial).boot(lambda: None, timeout=0.5),
+        lambda serial: serial.execute("true", timeout=0.5),
+        lambda serial: serial.login("root", timeout=0.5),
     ],
 )
 def test_a_frozen_exporter_is_told_from_a_silent_device(exporter, serial, wait):
@@ -200,3 +212,53 @@ def test_a_console_that_is_closed_while_its_stream_is_opened_leaves_none(serial,
     assert opening.wait(10)
     serial.close()
     eventually(lambda: serial.device.serial.call("clients") == 0)
+
+
+class TestABrokenStream:
+    """What was not said is known only of a stream that was open all the time."""
+
+    @pytest.mark.parametrize(
+        "look",
+        [
+            lambda serial: serial.should_not_appear("panic", 0.3),
+            lambda serial: serial.should_be_idle(0.3),
+            lambda serial: serial.wait_until_idle(0.3, timeout=2),
+        ],
+    )
+    def test_silence_on_a_broken_stream_is_no_silence_of_the_device(self, serial, look):
+        serial.device.serial.call("disconnect", 3.0)
+        eventually(lambda: not serial.connected)
+        with pytest.raises(ConsoleLostError, match=r"its stream is not open .*the serial port is gone"):
+            look(serial)
+
+    def test_a_stream_that_was_broken_meanwhile_may_have_lost_what_must_not_be_said(self, serial):
+        threading.Timer(0.1, serial.device.serial.call, ["disconnect"]).start()
+        with pytest.raises(ConsoleLostError, match="was broken meanwhile"):
+            serial.should_not_appear("panic", 1.0)
+
+    def test_what_was_said_before_the_cable_was_pulled_still_fails(self, serial):
+        say(serial, "kernel panic\n")
+        serial.device.serial.call("disconnect", 3.0)
+        eventually(lambda: not serial.connected)
+        with pytest.raises(ConsoleError, match="said what it should not"):
+            serial.should_not_appear("panic", 0.2, since="session start")
+
+    def test_a_console_that_comes_and_goes_with_the_device_may_be_away(self, exporter):
+        with connect(exporter.address, name="bench", timeout=10) as device:
+            console = device.serial.open_console(connect_later=True)
+            device.serial.call("disconnect", 3.0)
+            eventually(lambda: not console.connected)
+            console.should_be_idle(0.2)
+            console.should_not_appear("panic", 0.2)
+            with pytest.raises(ConsoleTimeoutError, match=r"\A[^\n]*the stream is not open \([^\n]*the serial port is gone"):
+                console.wait_for_line("login:", timeout=0.3)
+
+
+class TestLogin:
+    def test_an_exporter_that_stands_still_for_a_while_is_no_reason_to_give_up(self, exporter, serial):
+        """Not asked before the deadline: the first prompt is looked for in slices, and each could have asked."""
+        exporter.freeze()
+        threading.Timer(4.0, exporter.thaw).start()
+        threading.Timer(4.2, serial.device.serial.call, ["send", "bench login: "]).start()
+        threading.Timer(4.6, serial.device.serial.call, ["send", "\n# "]).start()
+        serial.login("root", timeout=20)

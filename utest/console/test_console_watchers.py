@@ -53,7 +53,7 @@ def test_a_hit_stops_the_wait_for_an_echo(console, say):
         lambda console: console.wait_for_bytes(b"never", timeout=20),
         lambda console: console.wait_until_idle(20, timeout=30),
         lambda console: console.wait_for_prompt("never", timeout=20),
-        lambda console: console.write("x" * 5000, char_delay=0.01),
+        lambda console: console.write("x" * 5000, char_delay=0.01, timeout=60),
     ],
 )
 def test_a_hit_stops_every_wait(console, say, wait):

@@ -8,9 +8,11 @@ import time
 import pytest
 from drivers_support import eventually, tasks
 
+from JumpstarterLibrary.client.console.known_failures import FailureSet, watchers_for
 from JumpstarterLibrary.drivers import board_kernel
 from JumpstarterLibrary.drivers.board import LOADS
-from JumpstarterLibrary.errors import ConsoleError, JumpstarterError
+from JumpstarterLibrary.drivers.storage import Medium
+from JumpstarterLibrary.errors import ConsoleError, ConsoleWatcherError, JumpstarterError
 from JumpstarterLibrary.exporter import Session
 
 STAMP = re.compile(r"^\[ *(\d+\.\d{6})\] ", re.MULTILINE)
@@ -51,7 +53,7 @@ class TestBoot:
 
     def test_the_banner_has_the_version_of_the_image(self, board):
         board = board()
-        board.state.version = "2.3.4"
+        board.state.card.medium = Medium(b"version=2.3.4\n")
         board.log_in()
         assert "Welcome to SimBoard 2.3.4\n" in board.console.text()
         assert "VERSION_ID=2.3.4" in board.console.execute("cat /etc/os-release").stdout
@@ -325,3 +327,67 @@ class TestEnd:
             assert not root.state.is_on
             root.state.switch_on()
             assert eventually(lambda: root.state.running == "idle")
+
+
+class TestBreak:
+    """The first character after a break is a request to the kernel."""
+
+    def test_crashes_on_request(self, board):
+        board = board()
+        console = board.log_in()
+        board.call("send_break")
+        console.write("c")
+        console.wait_for_line("sysrq: Trigger a crash", timeout=5)
+        console.wait_for_line("Kernel panic", timeout=5)
+
+    def test_resets_on_request(self, board):
+        board = board()
+        console = board.log_in()
+        board.call("send_break")
+        console.write("b")
+        console.wait_for_line("sysrq: Resetting", timeout=5)
+        console.wait_for_prompt(r"login: $", timeout=5)
+
+    def test_says_what_it_knows_and_the_shell_gets_the_rest(self, board):
+        board = board()
+        console = board.log_in()
+        board.call("send_break")
+        console.write("?echo he")
+        console.wait_for_line("sysrq: HELP", timeout=5)
+        console.write_line("llo")
+        console.wait_for_line("hello", timeout=5, since="last match")
+
+    def test_a_boot_loader_knows_no_break(self, board):
+        board = board(autoboot=5.0)
+        board.power.on()
+        board.console.wait_for_line("autoboot", timeout=5)
+        board.call("send_break")
+        board.console.write("b")
+        board.console.wait_for_prompt("=> $", timeout=5)
+        assert "sysrq" not in board.console.text()
+
+
+class TestLogOfTheKernel:
+    """`dmesg` prints what a boot prints, and is no second boot."""
+
+    @staticmethod
+    def watch(console) -> None:
+        for watcher in watchers_for(FailureSet.SECOND_BOOT):
+            console.watchers.add(watcher)
+
+    def test_reading_it_is_no_second_boot(self, board):
+        board = board()
+        self.watch(board.console)
+        console = board.log_in()
+        for _ in range(2):
+            assert "Linux version" in console.execute("dmesg").stdout
+        console.check_watchers()
+
+    def test_a_reboot_in_a_command_is_a_second_boot(self, board):
+        board = board()
+        self.watch(board.console)
+        console = board.log_in()
+        with pytest.raises(ConsoleError):
+            console.execute("reboot", timeout=1.0)
+        with pytest.raises(ConsoleWatcherError, match="second boot: Linux"):
+            console.check_watchers()

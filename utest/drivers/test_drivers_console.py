@@ -10,6 +10,7 @@ import pytest
 from drivers_support import eventually, tasks
 
 from JumpstarterLibrary.client.console.patterns import Match
+from JumpstarterLibrary.client.console.searches import Mode
 from JumpstarterLibrary.drivers import MockConsole
 from JumpstarterLibrary.errors import ConfigurationError, JumpstarterError
 
@@ -34,7 +35,7 @@ class TestLoopback:
         one.write_line("from one")
         two.write_line("from two")
         for console in (one, two):
-            console.wait_for_lines(["from one", "from two"], timeout=5)
+            console.wait_for_lines(["from one", "from two"], mode=Mode.ALL, timeout=5)  # two clients have no common order
 
     def test_all_bytes_come_back_unchanged(self, bench):
         console = bench(MockConsole()).open()
@@ -209,3 +210,9 @@ class TestEnd:
         assert bench.root.uart.connected == 1
         console.close()
         assert eventually(lambda: bench.root.uart.connected == 0)
+
+
+def test_a_break_is_a_nul_to_a_device_that_does_not_know_breaks(bench):
+    bench = bench(MockConsole(loopback=False))
+    bench.call("send_break")
+    assert bench.call("received") == "\0"

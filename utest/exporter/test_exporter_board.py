@@ -197,7 +197,9 @@ class TestTargets:
         assert isinstance(root, Driver)
         assert list(root.children) == ["p"]
 
-    @pytest.mark.parametrize(("target", "hint"), [("mok", "did you mean 'mock'?"), ("host:1234", "expected mock, mock:power or")])
+    @pytest.mark.parametrize(
+        ("target", "hint"), [("mok", "did you mean 'mock'?"), ("host:1234", "expected mock, mock:power, mock:lab or")]
+    )
     def test_anything_else_is_an_error_that_names_the_choices(self, target, hint):
         with pytest.raises(ConfigurationError) as caught:
             targets.root_device_for(target)

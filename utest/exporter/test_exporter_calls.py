@@ -160,7 +160,7 @@ class TestArguments:
         assert f"{count} given" in details
 
     def test_a_type_error_inside_the_driver_is_not_taken_for_wrong_arguments(self, peer):
-        assert refusal(lambda: peer(Failing(TypeError("inside"))).call("plain")) == (Code.UNKNOWN, "inside")
+        assert refusal(lambda: peer(Failing(TypeError("inside it"))).call("plain")) == (Code.UNKNOWN, "inside it")
 
     def test_an_annotation_that_cannot_be_resolved_does_not_disturb_the_others(self, peer):
         assert peer(Typed()).call("strange", 1, 2) == [1.0, "int"]

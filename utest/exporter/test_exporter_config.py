@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from JumpstarterLibrary.drivers import Composite, MockBoard, MockPower, Proxy, SyncMockPower
+from JumpstarterLibrary.drivers import Composite, EchoNetwork, MockBoard, MockFlasher, MockPower, Proxy, SyncMockPower
 from JumpstarterLibrary.errors import ConfigurationError
 from JumpstarterLibrary.exporter.config import load_exporter
 
@@ -148,6 +148,8 @@ class TestTree:
             ("JumpstarterLibrary.drivers.power.SyncMockPower", SyncMockPower),
             ("jumpstarter_driver_power.driver.SyncMockPower", SyncMockPower),
             ("jumpstarter_driver_composite.driver.Composite", Composite),
+            ("jumpstarter_driver_opendal.driver.MockFlasher", MockFlasher),
+            ("jumpstarter_driver_network.driver.EchoNetwork", EchoNetwork),
             ("JumpstarterLibrary.drivers.MockBoard", MockBoard),
         ],
     )
@@ -164,7 +166,7 @@ class TestTree:
                 extra: {type: JumpstarterLibrary.drivers.MockPower}
             """
         ).root.children["dut"]
-        assert list(board.children) == ["power", "console", "extra"]
+        assert list(board.children) == ["power", "console", "storage", "files", "network", "video", "extra"]
 
     def test_what_every_driver_takes_can_stand_in_config(self):
         driver = export(
@@ -299,8 +301,8 @@ class TestClassErrors:
 
     @pytest.mark.interop
     def test_an_installed_driver_of_upstream_is_told_apart(self):
-        message = export_error("d:\n  type: jumpstarter_driver_network.driver.EchoNetwork")
-        assert "bench.yaml:6: export.d.type: 'jumpstarter_driver_network.driver.EchoNetwork' cannot be served" in message
+        message = export_error("d:\n  type: jumpstarter_driver_network.driver.UdpNetwork")
+        assert "bench.yaml:6: export.d.type: 'jumpstarter_driver_network.driver.UdpNetwork' cannot be served" in message
         assert "jmp shell --exporter-config" in message
         assert "host:port" in message
 
@@ -394,3 +396,20 @@ class TestFileErrors:
         Path("bench.yaml").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(ConfigurationError, match="not UTF-8 text"):
             load_exporter("bench.yaml")
+
+
+def test_the_folder_of_the_configuration_hides_no_module(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = list(sys.path)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "json.py").write_text("raise RuntimeError('the wrong json')\n")
+    (folder / "own_driver_beside.py").write_text("from JumpstarterLibrary.exporter import Driver\nclass Own(Driver):\n    pass\n")
+    file = folder / "bench.yaml"
+    file.write_text(
+        "apiVersion: jumpstarter.dev/v1alpha1\nkind: ExporterConfig\nmetadata: {namespace: n, name: n}\n"
+        "export: {own: {type: own_driver_beside.Own}}\n"
+    )
+    load_exporter(file)
+
+    assert sys.path == [*before, str(folder)], "it comes last"

@@ -145,7 +145,8 @@ class TestResources:
         "handle",
         [None, 5, "text", [], {}, {"uuid": "x"}, {"kind": "client_stream", "uuid": None},
          {"kind": "client_stream", "uuid": "12345678-1234-5678-1234-567812345678"},
-         {"kind": "presigned_request", "url": "http://127.0.0.1/", "method": "GET", "headers": {}}],
+         {"kind": "presigned_request", "url": "file:///etc/hosts", "method": "GET", "headers": {}},
+         {"kind": "presigned_request", "url": "http://127.0.0.1/", "method": "POST", "headers": {}}],
         ids=str,
     )  # fmt: skip
     def test_a_wrong_handle_is_an_invalid_argument(self, peer, handle):

@@ -134,7 +134,7 @@ class TestTls:
         with session.serve_tcp(tls=authority.sign(*names)) as address:
             with connect(address, security=Security.UNVERIFIED_TLS, timeout=5) as device:
                 device.on()
-            assert "Its certificate is for another name" in refused(address, ca=authority.file)
+            assert "its certificate is for another name" in refused(address, ca=authority.file)
 
     def test_upstream_verifies_us(self, secure: Secure, upstream: Upstream) -> None:
         env = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(secure.ca)}

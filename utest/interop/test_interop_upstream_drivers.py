@@ -274,7 +274,7 @@ class TestLargeValues:
 
     def test_argument_to_upstream(self, strange: DriverClient) -> None:
         values = strange["values"]
-        with pytest.raises(ValueNotSendableError, match=r"length\(\) on driver 'dut.values' .* larger than the other side takes"):
+        with pytest.raises(ValueNotSendableError, match=r"length\(\) on driver 'dut.values' .* larger than the exporter takes"):
             values.call("length", "x" * FIVE_MEGABYTES)
         with pytest.raises(ValueNotSendableError):
             list(values.stream_call("texts", "x" * FIVE_MEGABYTES))

@@ -61,10 +61,10 @@ def test_the_same_in_plain_python(address: str) -> None:
         assert not console.connected
         assert device.uboot.serial.open_console() is console, "a proxy is the same console"
 
-        u_boot = UBoot(console, device.uboot.prompt)
+        u_boot = UBoot(console, device.uboot.prompt())
         u_boot.boot(device.uboot.power.on)
         assert console.connected
         assert u_boot.execute("version").stdout.startswith("U-Boot 20")
         device.uboot.power.off()
-        with pytest.raises(ConsoleTimeoutError, match="the driver's console cannot be opened"):
+        with pytest.raises(ConsoleTimeoutError, match="the stream is not open"):
             u_boot.boot(lambda: None, timeout=0.5)

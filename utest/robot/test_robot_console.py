@@ -1,5 +1,7 @@
 """Consoles in real Robot runs: secrets that the device tells in pieces, and interrupts of every waiting keyword."""
 
+import html
+import re
 import signal
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from helpers.robot_run import RobotRunner
 pytestmark = pytest.mark.acceptance
 
 SECRET = "hunter2-Zebra"
+
+RIG = Path(__file__).parents[2] / "atest" / "50_console" / "rig.yaml"
 
 PIECES = f"{SECRET[0]}\\e[31m{SECRET[1]}\\e[0;1m{SECRET[2:5]}\\r\\n{SECRET[5:]}"
 
@@ -67,6 +71,79 @@ Log In
     assert [path for path in files if pieces in path.read_bytes()] == []
 
 
+def test_a_secret_that_two_keywords_show_in_halves_is_in_no_file(run_robot: RobotRunner) -> None:
+    first, second = SECRET[:7], SECRET[7:]
+    run = run_robot(
+        f"""
+*** Settings ***
+Library    JumpstarterLibrary
+Suite Setup    Open Jumpstarter Session    {RIG}    consoles=uart
+
+*** Variables ***
+${{PASSWORD: Secret}}    %{{BENCH_PASSWORD}}
+
+*** Test Cases ***
+In Halves
+    Write Line To Console    ${{PASSWORD}}
+    Call Driver Method    send    begin %{{FIRST_HALF}}    driver=uart
+    Wait For Line On Console    begin
+    Call Driver Method    send    %{{SECOND_HALF}} end\\n    driver=uart
+    Wait For Line On Console    end
+    Call Driver Method    send    open %{{FIRST_HALF}}    driver=uart
+    Wait For Prompt On Console    open.*
+
+With Colours As Bytes
+    Call Driver Method    send    a %{{COLOURED}} z\\n    driver=uart
+    ${{said}} =    Wait For Bytes On Console    ${{SPACE}}z
+    Should Contain    ${{said}}    ${{{{b'<secret>'}}}}
+    ${{found}} =    Wait For Line On Console    a${{SPACE}}    match=BYTES    since=session start
+""",
+        "--loglevel",
+        "TRACE",
+        env={
+            "BENCH_PASSWORD": SECRET,
+            "FIRST_HALF": first,
+            "SECOND_HALF": second,
+            "COLOURED": f"{SECRET[:4]}\x1b[31m{SECRET[4:]}",
+        },
+    )
+
+    assert {name: test.message for name, test in run.tests.items() if not test.passed} == {}
+    log = (run.outputdir / "output.xml").read_text()
+    shown = "".join(re.findall(r"<details.*?</details>", html.unescape(log), re.DOTALL))
+    # What the suite itself writes as arguments are the halves; what the console said shows neither.
+    assert "begin" in shown
+    assert first not in shown.partition("open ")[0]
+    assert second not in shown
+    assert "Return: b" in log
+    assert not [line for line in html.unescape(log).split("\n") if "Return: b" in line and SECRET[4:] in line]
+
+
+def test_a_flood_does_not_fill_the_log(run_robot: RobotRunner) -> None:
+    """100 MB of console, in ten keywords: log.html stays small, and the file has all of it."""
+    run = run_robot(
+        f"""
+*** Settings ***
+Library    JumpstarterLibrary
+Suite Setup    Open Jumpstarter Session    {RIG}    consoles=uart
+
+*** Test Cases ***
+Flood
+    FOR    ${{seed}}    IN RANGE    10
+        Call Driver Method    flood    ${{10_000_000}}    ${{seed}}    ${{65536}}    driver=uart    timeout=60s
+    END
+    Call Driver Method    send    \\nthe end\\n    driver=uart
+    Wait For Line On Console    the end    timeout=60s
+""",
+        timeout=180,
+    )
+
+    assert run.tests["Flood"].passed, run.tests["Flood"].message
+    assert (run.outputdir / "log.html").stat().st_size < 5_000_000
+    (output,) = run.outputdir.glob("jumpstarter/rig/uart.log")
+    assert output.stat().st_size == 100_000_000 + len("\nthe end\n")
+
+
 WAITS = {
     "line": "Wait For Line On Console    never",
     "lines": "Wait For Lines On Console    never    ever",
@@ -114,12 +191,12 @@ def test_ctrl_c_ends_a_wait_and_leaves_the_console_usable(run_robot: RobotRunner
     assert test.elapsed_time.total_seconds() < 5
 
 
-SUITE = """
+SUITE = f"""
 *** Settings ***
 Library    JumpstarterLibrary
-Suite Setup    Open Jumpstarter Session    {rig}    consoles=echo
+Suite Setup    Open Jumpstarter Session    {RIG}    consoles=echo
 {{timeout}}
 
 *** Test Cases ***
 {{tests}}
-""".format(rig=Path(__file__).parents[2] / "atest" / "50_console" / "rig.yaml")
+"""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.lab import start_lab
 from helpers.robot_run import RobotRunner
 from robot.libdocpkg import LibraryDocumentation
 
@@ -109,16 +111,22 @@ def test_every_link_leads_somewhere() -> None:
 
 
 @pytest.mark.acceptance
-def test_every_example_runs(run_robot: RobotRunner) -> None:
-    tests = (
-        "*** Settings ***\nLibrary    JumpstarterLibrary\nTest Teardown    Close All Jumpstarter Sessions\n\n*** Test Cases ***\n"
-    )
+def test_every_example_runs(run_robot: RobotRunner, tmp_path: Path) -> None:
+    settings, tests = {"Library    JumpstarterLibrary", "Test Teardown    Close All Jumpstarter Sessions"}, ""
     for keyword in library()["keywords"]:
         (example,) = EXAMPLE.findall(keyword["doc"])
         head, body = example.split("\nExample\n")
-        assert head == "*** Test Cases ***"
+        above, _, nothing = head.partition("*** Test Cases ***")
+        assert not nothing
+        assert above == "" or above.startswith("*** Settings ***\n")
+        settings |= set(above.splitlines()[1:]) - {""}
         tests += f"{keyword['name']}\n{body}\n"
-    run = run_robot(tests)
+    assert not [line for line in settings if not line.startswith(("Library  ", "Test Teardown  "))]
+    with start_lab(tmp_path) as lab:  # for the keywords that lease
+        lab.start_session_exporter("bench-1", {"board": "mock"})
+        lab.client_config("ci", current=True)
+        suite = "\n".join(["*** Settings ***", *sorted(settings), "", "*** Test Cases ***", tests])
+        run = run_robot(suite, env=lab.environment())
 
     assert {name: test.message for name, test in run.tests.items() if test.failed} == {}
     assert len(run.tests) == len(library()["keywords"])

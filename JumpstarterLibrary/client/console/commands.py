@@ -27,6 +27,10 @@ RESYNC_TIMEOUT = 3.0
 """Seconds that the shell gets to answer again after a command that timed out."""
 INTERRUPT = b"\x03"
 
+_FRAME = re.compile(r"""echo "JL""B[0-9a-f]{8}"; eval '(.*)'; echo "JL""E[0-9a-f]{8}:\$\?"$""", re.MULTILINE)
+_BEGIN = re.compile(r"^JLB[0-9a-f]{8}(?:\n|$)", re.MULTILINE)
+_END = re.compile(r"JLE[0-9a-f]{8}:(\d+)$", re.MULTILINE)
+
 LOGIN_PROMPT = r"login:\s*$"
 PASSWORD_PROMPT = r"[Pp]assword:\s*$"  # noqa: S105 - a prompt, no password
 REFUSAL = r"[Ll]ogin incorrect|[Aa]uthentication failure|[Pp]ermission denied"
@@ -40,7 +44,7 @@ class Shell:
         self._console = console
         self._lost = False
 
-    def execute(self, command: str, *, timeout: Timeout | None = None) -> CommandResult:
+    def execute(self, command: str, *, timeout: Timeout | Deadline | None = None) -> CommandResult:
         """Runs a command and waits for its end.
 
         Args:
@@ -54,7 +58,7 @@ class Shell:
         command = command.strip()
         if not command or "\n" in command:
             raise UsageError("A console command is one line that is not empty; run several one after the other.")
-        deadline = Deadline(self._console.device.timeout_seconds if timeout is None else timeout)
+        deadline = self._console.deadline(timeout)
         if self._lost:
             self._resynchronise(deadline)
         mark = secrets.token_hex(4)
@@ -62,22 +66,24 @@ class Shell:
         framed = f'echo "JL""B{mark}"; {_closed(command)}; echo "JL""E{mark}:$?"'
         began, before = time.monotonic(), self._console.mark()
         try:
-            self._console.write_line(framed, expect_echo=False, timeout=deadline.remaining)
-            return self._collect(command, mark, before, deadline, began)
+            self._console.write_line(framed, expect_echo=False, timeout=deadline)
+            with self._console.watchers.repeated():
+                return self._collect(command, mark, before, deadline, began)
         except BaseException:  # also Robot's timeout and Ctrl-C: the command may still be running
             self._lost = True
             raise
 
     def _collect(self, command: str, mark: str, before: Mark, deadline: Deadline, began: float) -> CommandResult:
         console = self._console
-        who = f"'{command}' on console '{console.name}' of '{console.device.name}'"
+        redact = console.device.connection.redact
+        who = f"'{redact(command)}' on console '{console.name}' of '{console.device.name}'"
         try:
-            begin = console.wait_for_line(f"JLB{mark}", since=before, timeout=deadline.remaining)
+            begin = console.wait_for_line(f"JLB{mark}", since=before, timeout=deadline)
         except ConsoleTimeoutError as error:
-            reason = f"no shell answered within {in_words(deadline.total)}; the open line is '{console.open_line}'"
+            reason = f"no shell answered within {in_words(deadline.total)}; the open line is '{redact(console.open_line)}'"
             raise ConsoleTimeoutError(f"{who} did not start: {reason}. Is somebody logged in? {error}") from None
         try:
-            end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline.remaining)
+            end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline)
         except ConsoleTimeoutError as error:
             raise ConsoleTimeoutError(f"{who} did not end within {in_words(deadline.total)}. {error}") from None
         lines = console.transcript.between(begin.end, end.start).removeprefix("\n").split("\n")
@@ -91,14 +97,20 @@ class Shell:
         """Interrupts what may still run, and waits until the shell answers again."""
         console, mark = self._console, secrets.token_hex(4)
         before = console.mark()
-        console.write(INTERRUPT)
-        time.sleep(min(0.1, deadline.remaining))
-        console.write_line(f'echo "JL""R{mark}"', expect_echo=False)
+        console.write(INTERRUPT, timeout=deadline)
+        deadline.sleep(0.1)
+        console.write_line(f'echo "JL""R{mark}"', expect_echo=False, timeout=deadline)
         try:
             console.wait_for_line(f"JLR{mark}$", match=Match.REGEX, since=before, timeout=min(RESYNC_TIMEOUT, deadline.remaining))
         except ConsoleTimeoutError as error:
             raise ConsoleTimeoutError(f"The shell does not answer since an earlier command timed out. {error}") from None
         self._lost = False
+
+
+def without_frames(text: str) -> str:
+    """Shows commands as they were given, for people: their marks say nothing beside the exit status."""
+    text = _FRAME.sub(lambda match: match[1].replace("'\\''", "'"), text)
+    return _END.sub(r"[exit status \1]", _BEGIN.sub("", text))
 
 
 def _closed(command: str) -> str:
@@ -163,26 +175,26 @@ class Login:
         }
         self._refusal = Pattern(REFUSAL, Match.REGEX)
 
-    def log_in(self, username: str, password: str | None, timeout: Timeout | None) -> None:
+    def log_in(self, username: str, password: str | None, timeout: Timeout | Deadline | None) -> None:
         """Logs in; see `Console.login`."""
         console = self._console
-        deadline = Deadline(console.device.timeout_seconds if timeout is None else timeout)
+        deadline, redact = console.deadline(timeout), console.device.connection.redact
         where = f"console '{console.name}' of '{console.device.name}'"
         try:
             asked = self._first_prompt(deadline)
             if asked == "login prompt":
-                console.write_line(username, expect_echo=False, timeout=deadline.remaining)
+                console.write_line(username, expect_echo=False, timeout=deadline)
                 asked = self._next_prompt(deadline)
             if asked == "password prompt":
                 if password is None:
                     raise ConsoleError(f"Login on {where} as '{username}': the device asks for a password, and none was given.")
-                console.write_line(password, expect_echo=False, timeout=deadline.remaining)
+                console.write_line(password, expect_echo=False, timeout=deadline)
                 asked = self._next_prompt(deadline)
         except ConsoleTimeoutError as error:
-            reason = f"no prompt within {in_words(deadline.total)}; the open line is '{console.open_line}'"
+            reason = f"no prompt within {in_words(deadline.total)}; the open line is '{redact(console.open_line)}'"
             raise ConsoleTimeoutError(f"Login on {where} as '{username}' failed: {reason}. {error}") from None
         if asked != "shell prompt":
-            raise ConsoleError(f"Login on {where} as '{username}' was refused: the device says '{console.last_line}'.")
+            raise ConsoleError(f"Login on {where} as '{username}' was refused: the device says '{redact(console.last_line)}'.")
 
     def _first_prompt(self, deadline: Deadline) -> str:
         """Waits for the first prompt. A kernel line may have pushed the login prompt up: then a line end brings it again."""
@@ -200,12 +212,12 @@ class Login:
                 position = max(position, start.text)
                 console.write_line("", expect_echo=False, timeout=max(deadline.remaining, 0.1))
         if not found:
-            found = console.wait_for(_FirstOf(self._ask, None, position), timeout=0.0)
+            raise console.in_vain(str(_FirstOf(self._ask, None, position)), deadline)
         return self._name_of(found[-1].label)
 
     def _next_prompt(self, deadline: Deadline) -> str:
         position = self._console.place("last match").text
-        found = self._console.wait_for(_FirstOf(self._ask, self._refusal, position), timeout=deadline.remaining)
+        found = self._console.wait_for(_FirstOf(self._ask, self._refusal, position), timeout=deadline)
         return self._name_of(found[-1].label)
 
     def _name_of(self, text: str) -> str:

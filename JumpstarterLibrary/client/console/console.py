@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import SessionClosedError, UsageError
 from ...journal import ConsoleClosed, ConsoleGap, ConsoleOpened, ConsoleSent
-from ...wire.deadline import Deadline, Timeout, seconds
+from ...wire.deadline import Deadline, Timeout, in_words, seconds
 from ...wire.secrets import is_secret
 from ..failures import Act
 from .commands import LOGIN_PROMPT, PASSWORD_PROMPT, Login, Shell
 from .explain import explain_timeout
 from .files import ConsoleFiles
+from .masking import TextMask
 from .options import ConsoleOptions
 from .reader import ConsoleReader
 from .result import CommandResult
+from .text import LineReader
 from .transcript import Mark, Transcript
 from .waiting import ConsoleWaits
 from .watchers import Watchers
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 LONGEST_SHOWN = 200
 """Characters of what is sent that the journal keeps."""
+PIECE = 1024 * 1024
+"""Bytes of the console's file that are read at once."""
 LONGEST_LOOKED_AT = 10_000
 """Bytes of what is sent that are searched for secrets; more than are ever shown."""
 
@@ -60,16 +65,23 @@ class Console(ConsoleWaits):
         self.transcript = Transcript()
         self.watchers = Watchers()
         self.marks: dict[str, Mark] = {"session start": self.transcript.mark()}
+        self.comes_and_goes = connect_later
         self._files = files
         self._closed = False
         self.shell = Shell(self)
         act = Act(self.device.name, client.path, method)
         timeout = self.device.timeout_seconds
         self.uuid = client.node.uuid
-        self._reader = ConsoleReader(
-            self.device.connection, act, self.uuid, timeout, self.transcript, self._arrived, connect_later=connect_later
-        )
-        self.device.journal.append(ConsoleOpened(console=self.name))
+        opened = None
+        try:
+            opened = self._reader = ConsoleReader(
+                self.device.connection, act, self.uuid, timeout, self.transcript, self._arrived, connect_later=connect_later
+            )
+            self.device.journal.append(ConsoleOpened(console=self.name))
+        except BaseException:  # also Robot's timeout and Ctrl-C
+            if opened is not None:
+                opened.close()
+            raise
 
     def close(self) -> None:
         """Ends the reader and the stream. What was said can still be looked at."""
@@ -168,32 +180,67 @@ class Console(ConsoleWaits):
         """Returns what the device said since a place, as bytes, as far as it is still in memory."""
         return self.transcript.raw(self.place(since).raw)
 
+    def output(self, since: str | Mark = "session start") -> Iterator[str]:
+        """Gives what the device said since a place, as text in pieces with secrets masked; from the console's file, where it has
+        left memory.
+
+        Raises:
+            UsageError: it has left memory, and there is no file.
+        """
+        place, mask = self.place(since), TextMask(self.device.connection.redact.known)
+        lost = self.transcript.lost_before - place.text
+        if lost <= 0:
+            yield mask(self.transcript.text(place.text))
+            return
+        if self._files is None or self._files.error is not None or since == "last match":
+            kept = self._files.error if self._files is not None and self._files.error else "there is no file of it"
+            raise UsageError(
+                f"{self.title} has said so much since '{since}' that {lost} characters have left memory"
+                + (f", and {kept}." if since != "last match" else ". Give since= a mark.")
+            )
+        lines = LineReader()
+        with self._files.path.open("rb") as file:
+            file.seek(self._files.place(place.raw))
+            while data := file.read(PIECE):
+                yield lines.feed(data)
+        yield lines.open_line
+
     # ------------------------------------------------------------------ writing
 
-    def write(self, data: str | bytes, *, char_delay: Timeout | None = None, timeout: Timeout | None = None) -> None:
+    def write(self, data: str | bytes, *, char_delay: Timeout | None = None, timeout: Timeout | Deadline | None = None) -> None:
         """Sends text or bytes as they are.
 
         Args:
             data: what to send.
             char_delay: pause between characters; the console's unless given.
-            timeout: how long sending may stall; the device's timeout unless given.
+            timeout: how long sending may take; the device's timeout unless given.
 
         Raises:
             InfrastructureError: the stream is not open, or takes nothing.
+            UsageError: the pauses alone take longer; nothing was sent.
         """
         self._check_open()
-        deadline = Deadline(self.device.timeout_seconds if timeout is None else timeout)
+        deadline = self.deadline(timeout)
         pause = seconds(self.options.char_delay if char_delay is None else char_delay)
         raw = data.encode(self.options.encoding) if isinstance(data, str) else bytes(data)
         if pause:
-            for index in range(len(raw)):
-                self._reader.send(raw[index : index + 1], max(deadline.remaining, 1.0))
-                time.sleep(pause)
-                self.check()
+            self._send_slowly(raw, pause, deadline)
         else:
             self._reader.send(raw, deadline.remaining)
         shown = self.device.connection.redact(repr(raw[:LONGEST_LOOKED_AT])[1:])
         self.device.journal.append(ConsoleSent(console=self.name, text=shown[:LONGEST_SHOWN]))
+
+    def _send_slowly(self, raw: bytes, pause: float, deadline: Deadline) -> None:
+        if len(raw) * pause > deadline.remaining:
+            raise UsageError(
+                f"Sending {len(raw)} characters to console '{self.name}' of '{self.device.name}' with {in_words(pause)} "
+                f"between them takes {in_words(len(raw) * pause)}, longer than the timeout of {in_words(deadline.total)}. "
+                "Nothing was sent."
+            )
+        for index in range(len(raw)):
+            self._reader.send(raw[index : index + 1], deadline.remaining)
+            deadline.sleep(pause)
+            self.check()
 
     def write_line(
         self,
@@ -201,21 +248,21 @@ class Console(ConsoleWaits):
         *,
         char_delay: Timeout | None = None,
         expect_echo: bool | None = None,
-        timeout: Timeout | None = None,
+        timeout: Timeout | Deadline | None = None,
     ) -> None:
         """Sends a line, with the console's line end, and waits for its echo if that is expected.
 
         Raises:
             ConsoleTimeoutError: the echo did not come.
         """
-        before = self.transcript.mark()
-        self.write(text + self.options.newline, char_delay=char_delay, timeout=timeout)
+        before, deadline = self.transcript.mark(), self.deadline(timeout)
+        self.write(text + self.options.newline, char_delay=char_delay, timeout=deadline)
         if (self.options.expect_echo if expect_echo is None else expect_echo) and text:
-            self.wait_for_line(text, since=before, timeout=timeout)
+            self.wait_for_line(text, since=before, timeout=deadline)
 
     # ----------------------------------------------------------------- dialogues
 
-    def execute(self, command: str, *, timeout: Timeout | None = None) -> CommandResult:
+    def execute(self, command: str, *, timeout: Timeout | Deadline | None = None) -> CommandResult:
         """Runs a shell command and returns what it printed, and its exit status; see `Shell.execute`."""
         return self.shell.execute(command, timeout=timeout)
 
@@ -227,7 +274,7 @@ class Console(ConsoleWaits):
         login_prompt: str = LOGIN_PROMPT,
         password_prompt: str = PASSWORD_PROMPT,
         prompt: str | None = None,
-        timeout: Timeout | None = None,
+        timeout: Timeout | Deadline | None = None,
     ) -> None:
         """Logs in; does nothing if a shell is there already.
 
@@ -261,8 +308,8 @@ class Console(ConsoleWaits):
         if self._closed:
             raise SessionClosedError(f"Console '{self.name}' of '{self.device.name}' was closed.")
 
-    def _explain(self, missing: str, length: str, waited: float) -> str:
-        return explain_timeout(self, missing, length, waited)
+    def _explain(self, missing: str, length: str, waited: float, start: int | None) -> str:
+        return explain_timeout(self, missing, length, waited, start)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "connected" if self.connected else "broken"

@@ -7,6 +7,8 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from .commands import without_frames
+
 if TYPE_CHECKING:
     from .console import Console
 
@@ -19,11 +21,21 @@ COMPARING = 0.1
 """Seconds for finding the nearest miss, the latest lines first: a wait must not outlive its deadline by it."""
 
 
-def explain_timeout(console: Console, missing: str, length: str, waited: float) -> str:
-    """Returns the text of a failed wait; its first line says all, as reports show only that."""
-    transcript = console.transcript
+def explain_timeout(console: Console, missing: str, length: str, waited: float, start: int | None = None) -> str:
+    """Returns the text of a failed wait; its first line says all, as reports show only that.
+
+    Args:
+        console: where it was waited.
+        missing: what did not come.
+        length: how long was waited for it, in words.
+        waited: the same as it really was, in seconds.
+        start: position in the text from which was searched.
+    """
+    transcript, redact = console.transcript, console.device.connection.redact
     begin = console.marks["session start"].time
-    lines = transcript.lines_with_times(LINES_COMPARED)
+    # Masked before anything is cut, as half a secret would not be recognised.
+    said = [(when, redact(line)) for when, line in transcript.lines_with_times(LINES_COMPARED)]
+    lines = [(when, shown) for when, line in said if (shown := without_frames(line)) or not line]
     first = (
         f"Console '{console.name}' of '{console.device.name}': {missing} within {length} (waited {waited:.1f} s; "
         f"{_said(console)} since the console was opened)."
@@ -32,12 +44,13 @@ def explain_timeout(console: Console, missing: str, length: str, waited: float) 
         _nearest(missing, lines, begin),
         _silence(console),
         _state(console),
+        _forgotten(console, start),
         *(f"  gap at {gap.time - begin:+.3f} s: {gap.reason}" for gap in transcript.gaps[-3:]),
         f"  last {min(LINES_SHOWN, len(lines))} lines:" if lines else "  the device has said nothing at all",
         *(f"    {when - begin:+10.3f} s  {_short(line)}" for when, line in lines[-LINES_SHOWN:]),
         *([f"  whole output: {console.log_file}"] if console.log_file else []),
     ]
-    return _cut(console.device.connection.redact("\n".join([first, *(line for line in details if line)])))
+    return _cut(redact("\n".join([first, *(line for line in details if line)])))
 
 
 def _said(console: Console) -> str:
@@ -56,17 +69,25 @@ def _nearest(missing: str, lines: list[tuple[float, str]], begin: float) -> str:
             break
         for start in range(0, max(1, min(len(line), 400) - len(wanted) + 1), max(1, len(wanted) // 3)):
             part = line[start : start + len(wanted) + 2].lower()
-            ratio = difflib.SequenceMatcher(None, wanted.lower(), part, autojunk=False).quick_ratio()
-            if ratio > best:
+            matcher = difflib.SequenceMatcher(None, wanted.lower(), part, autojunk=False)
+            # The quick one counts letters wherever they stand: enough to leave out most lines, and no likeness.
+            if matcher.quick_ratio() > best and (ratio := matcher.ratio()) > best:
                 best, best_line, best_time = ratio, line, when
     return f"  nearest: {best_time - begin:+.3f} s  {_short(best_line)}" if best_line else ""
 
 
 def _silence(console: Console) -> str:
     quiet = time.monotonic() - console.transcript.last_byte
-    view = console.transcript.view(1 << 62)
-    pending = f"; the open line is {_short(view.open_line)!r}" if view.open_line else ""
+    open_line = console.device.connection.redact(console.open_line)
+    pending = f"; the open line is {_short(open_line)!r}" if open_line else ""
     return f"  last byte {quiet:.1f} s ago{pending}" if console.transcript.bytes_received else ""
+
+
+def _forgotten(console: Console, start: int | None) -> str:
+    lost = 0 if start is None else console.transcript.lost_before - start
+    if lost <= 0:
+        return ""
+    return f"  the first {lost} characters since the place to search from had left memory before the wait, and were not searched"
 
 
 def _state(console: Console) -> str:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import regex
-
-from ...journal.files import begin_anew
-from ...wire.secrets import MASK
-
-LONGEST_HELD = 4096
-"""Bytes that are held back because a secret may be going on in them."""
-
-_BETWEEN = rb"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-OQ-WYZ`-~]| \r|[\x00\a\b\r\n])*"
-"""What a device may put between two letters that it echoes: colours, titles, line breaks of the terminal."""
+from ...journal.files import begin_anew, file_name
+from .masking import StreamMask
 
 
 class ConsoleFiles:
@@ -33,11 +24,7 @@ class ConsoleFiles:
         self.path = path
         self.error: OSError | None = None
         """What went wrong when writing, if anything did."""
-        self._secrets = secrets
-        self._known: list[str] = []
-        self._pieces: list[Any] = []
-        self._pattern: Any = None
-        self._held = b""
+        self._masked = StreamMask(secrets)
         self._lock = threading.Lock()
         self._session = self._open(path)
         self._test: BinaryIO | None = None
@@ -46,6 +33,11 @@ class ConsoleFiles:
         """Writes what arrived; called by the reader's thread."""
         with self._lock:
             self._put(self._masked(data))
+
+    def place(self, raw: int) -> int:
+        """Where in the session's file the byte stands that arrived as the given one; masks may have other lengths."""
+        with self._lock:
+            return self._masked.place(raw)
 
     def start_test(self, name: str) -> None:
         """Writes to a test's file too, from now on: in a folder of the test's name beside the session's file."""
@@ -101,42 +93,3 @@ class ConsoleFiles:
                     file.flush()
                 except OSError as error:
                     self.error = error
-
-    def _masked(self, data: bytes, *, last: bool = False) -> bytes:
-        """Masks secrets; holds back an end in which one may be going on, unless it is the last."""
-        if (known := self._secrets()) != self._known:
-            self._known = known
-            longest_first = sorted(known, key=len, reverse=True)  # where one secret begins another
-            self._pieces = [regex.compile(_in_pieces(secret)) for secret in longest_first]
-            self._pattern = regex.compile(b"|".join(map(_in_pieces, longest_first))) if known else None
-        data, self._held = self._held + data, b""
-        if self._pattern is None:
-            return data
-        certain = len(data) if last else self._begun_in(data)
-        pieces, position = [], 0
-        for match in self._pattern.finditer(data):
-            if match.end() > certain:
-                certain = min(certain, match.start())
-                break
-            pieces += [data[position : match.start()], MASK.encode()]
-            position = match.end()
-        self._held = data[certain:]
-        return b"".join([*pieces, data[position:certain]])
-
-    def _begun_in(self, data: bytes) -> int:
-        """Where the first secret begins that may go on behind the end; the end if none does."""
-        begun = len(data)
-        for pattern in self._pieces:
-            for match in pattern.finditer(data, max(0, len(data) - LONGEST_HELD), partial=True):
-                if match.partial:
-                    begun = min(begun, match.start())
-        return begun
-
-
-def _in_pieces(secret: str) -> bytes:
-    return _BETWEEN.join(regex.escape(bytes([byte])) for byte in secret.encode())
-
-
-def file_name(text: str) -> str:
-    """Makes a file or folder name of a path, an alias or a test's name."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("_.")[:100] or "unnamed"

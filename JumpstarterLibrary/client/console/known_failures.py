@@ -20,7 +20,7 @@ class FailureSet(Enum):
     ZEPHYR = "zephyr"
     """Fatal errors of Zephyr."""
     SECOND_BOOT = "second boot"
-    """Any second boot since power on."""
+    """Any second boot since power on. What a command prints, such as `dmesg`, does not count."""
 
 
 _PATTERNS: dict[FailureSet, list[tuple[str, str, int]]] = {
@@ -52,7 +52,13 @@ _PATTERNS: dict[FailureSet, list[tuple[str, str, int]]] = {
     ],
 }
 
+_IN_LOGS = {"second boot: Linux"}
+"""Labels of what Linux keeps in its log, which commands print."""
+
 
 def watchers_for(failures: FailureSet, scope: str = "") -> list[Watcher]:
     """Returns the watchers of a set."""
-    return [Watcher(Pattern(pattern, Match.REGEX), label, scope, tolerated) for label, pattern, tolerated in _PATTERNS[failures]]
+    return [
+        Watcher(Pattern(pattern, Match.REGEX), label, scope, tolerated, in_logs=label in _IN_LOGS)
+        for label, pattern, tolerated in _PATTERNS[failures]
+    ]

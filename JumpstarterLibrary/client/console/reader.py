@@ -56,14 +56,18 @@ class ConsoleReader:
         """Why the stream is not open now, if it is not."""
         self._stream: ByteStream | None = None
         self._hurry_until = 0.0
-        try:
-            self._stream = ByteStream(connection, act, uuid, timeout)
-        except DriverError as error:
-            if not connect_later:
-                raise
-            self.problem = error
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-console-{act.driver}", daemon=True)
-        self._thread.start()
+        try:
+            try:
+                self._stream = ByteStream(connection, act, uuid, timeout)
+            except DriverError as error:
+                if not connect_later:
+                    raise
+                self.problem = error
+            self._thread.start()
+        except BaseException:  # also Robot's timeout and Ctrl-C
+            self.close()
+            raise
 
     @property
     def connected(self) -> bool:
@@ -92,7 +96,7 @@ class ConsoleReader:
         self._retry.set()
         if stream := self._stream:
             stream.close()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(JOIN_BUDGET)
 
     def _run(self) -> None:

@@ -35,6 +35,8 @@ class ConsoleMatch:
     """Position of the match in the transcript."""
     end: int = 0
     """Position behind the match."""
+    device: str = ""
+    """Name of the device, which is the session's alias."""
 
     @property
     def text(self) -> str:

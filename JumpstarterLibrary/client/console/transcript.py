@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from .text import LineReader
 
@@ -108,6 +108,13 @@ def _segment_end(segment: Segment) -> int:
     return segment.end
 
 
+class Follower(Protocol):
+    """Who is told of changes."""
+
+    def tell(self) -> None:
+        """Something has changed. Called with the transcript locked."""
+
+
 class Transcript:
     """The output of one console. The reader thread appends; everybody else looks, each from its own position."""
 
@@ -127,6 +134,20 @@ class Transcript:
         self._seen = 0  # how much of the open line anybody may have a position in
         self._text_kept = 0
         self._raw_kept = 0
+        self.lost_before = 0
+        """Position of the oldest text that has not left memory."""
+        self._followers: list[Follower] = []
+
+    def follow(self, follower: Follower) -> None:
+        """Has somebody told of every change."""
+        with self.changed:
+            self._followers.append(follower)
+
+    def unfollow(self, follower: Follower) -> None:
+        """Takes back `follow`."""
+        with self.changed:
+            if follower in self._followers:  # not if `follow` was interrupted
+                self._followers.remove(follower)
 
     def append(self, data: bytes) -> str:
         """Takes a chunk; returns the lines that it finished."""
@@ -238,6 +259,18 @@ class Transcript:
         skipped = max(0, since - chunks[0].start)
         return chunks[0].start + skipped, b"".join(chunk.data for chunk in chunks)[skipped:]
 
+    @property
+    def raw_start(self) -> int:
+        """Position of the oldest byte still in memory."""
+        with self.changed:
+            return self._chunks[0].start if self._chunks else self.bytes_received
+
+    def arrival(self, raw: int) -> float:
+        """When the byte before a position arrived, monotonic; now, if that is no longer in memory."""
+        with self.changed:
+            chunks = _from(self._chunks, raw - 1, _chunk_end)
+        return chunks[0].time if chunks else time.monotonic()
+
     def find_bytes(self, data: bytes, since: int) -> tuple[bool, int]:
         """Looks for bytes at or after a position, not across gaps.
 
@@ -293,13 +326,17 @@ class Transcript:
 
     def _forget(self) -> None:
         while self._text_kept > self._limit and len(self._segments) > 1:
-            self._text_kept -= len(self._segments.popleft().text) + _OVERHEAD
+            oldest = self._segments.popleft()
+            self.lost_before = oldest.end
+            self._text_kept -= len(oldest.text) + _OVERHEAD
         while self._raw_kept > self._limit and len(self._chunks) > 1:
             self._raw_kept -= len(self._chunks.popleft().data) + _OVERHEAD
 
     def _notify(self) -> None:
         self.version += 1
         self.changed.notify_all()
+        for follower in self._followers:
+            follower.tell()
 
 
 def _within(segments: list[Segment], most: int) -> int:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 
 from ...errors import (
     ConsoleError,
-    ConsoleTimeoutError,
     ConsoleWatcherError,
     InfrastructureError,
     JumpstarterError,
     UsageError,
 )
-from ...wire.deadline import Deadline, Timeout, in_words, seconds
-from .explain import explain_timeout
+from ...wire.deadline import Deadline, Timeout
 from .patterns import Match, Pattern
 from .result import CommandResult, ConsoleMatch
 from .search import Found
@@ -43,8 +41,6 @@ ECHO_TIMEOUT = 1.0
 """Seconds without any further echo, after which a line that was typed counts as not taken."""
 LONGEST_SHOWN = 200
 """Characters of a line in a message."""
-TICK = 0.5
-"""Seconds after which a wait looks around even if nothing came."""
 GRACE = 0.6
 """Seconds beyond the deadline for leaving U-Boot at its prompt."""
 
@@ -67,7 +63,7 @@ class UBoot:
         self._console = console
         self._prompt = Pattern(prompt, Match.REGEX)
 
-    def boot(self, start: Callable[[], None], *, key: str = STOP_KEY, timeout: Timeout | None = None) -> float:
+    def boot(self, start: Callable[[], None], *, key: str = STOP_KEY, timeout: Timeout | Deadline | None = None) -> float:
         """Starts the device and stops it at U-Boot's prompt.
 
         Args:
@@ -81,19 +77,18 @@ class UBoot:
         Raises:
             ConsoleTimeoutError: the prompt did not come; the message has what the device said instead.
         """
-        console, deadline = self._console, self._deadline(timeout)
+        console, deadline = self._console, self._console.deadline(timeout)
         search = _PromptAtOnce(self._prompt, console.mark().text, key)
         start()
         began = time.monotonic()
         while not (self._look(search, min(KEY_INTERVAL, deadline.remaining)) and self._synchronise(deadline)):
             if deadline.expired:
-                why = "" if console.connected else ", as the driver's console cannot be opened,"
-                raise self._late(f"no U-Boot prompt {self._prompt}{why}", deadline)
+                raise console.in_vain(f"no U-Boot prompt {self._prompt}", deadline)
             with contextlib.suppress(InfrastructureError):  # the console may come up only after the device
                 console.write(key, char_delay=0.0, timeout=KEY_INTERVAL)
         return time.monotonic() - began
 
-    def execute(self, command: str, *, timeout: Timeout | None = None) -> CommandResult:
+    def execute(self, command: str, *, timeout: Timeout | Deadline | None = None) -> CommandResult:
         """Runs a command and returns what it printed, and its exit status.
 
         Raises:
@@ -101,7 +96,7 @@ class UBoot:
             ConsoleError: U-Boot did not take it as it is.
             ConsoleTimeoutError: U-Boot is not at its prompt, or the command did not end in time; then it was interrupted.
         """
-        return self._run(_checked_line(command), self._deadline(timeout))
+        return self._run(_checked_line(command), self._console.deadline(timeout))
 
     def _run(self, command: str, deadline: Deadline) -> CommandResult:
         self._find_prompt(deadline)
@@ -121,9 +116,9 @@ class UBoot:
         output = self._console.transcript.between(begin, last).removeprefix("\n").removesuffix("\n")
         return CommandResult(command, output, int(end.groups[0] or 0), duration)
 
-    def get(self, name: str, *, timeout: Timeout | None = None) -> str | None:
+    def get(self, name: str, *, timeout: Timeout | Deadline | None = None) -> str | None:
         """Returns a variable of U-Boot's environment; None if it is not defined."""
-        return self._get(_checked_name(name), self._deadline(timeout))
+        return self._get(_checked_name(name), self._console.deadline(timeout))
 
     def _get(self, name: str, deadline: Deadline) -> str | None:
         result = self._run(f"printenv {name}", deadline)
@@ -131,9 +126,9 @@ class UBoot:
             return result.stdout.removeprefix(f"{name}=")
         if "not defined" in result.stdout:
             return None
-        raise self._error(f"'{result.command}' ended with exit status {result.rc} and printed '{result.stdout[:500]}'.")
+        raise self._failed(result)
 
-    def set(self, name: str, value: str | None, *, timeout: Timeout | None = None) -> str | None:
+    def set(self, name: str, value: str | None, *, timeout: Timeout | Deadline | None = None) -> str | None:
         """Sets a variable of U-Boot's environment for this boot, and checks that it took.
 
         Args:
@@ -148,7 +143,7 @@ class UBoot:
             ConsoleError: it did not take.
         """
         _checked_name(name)
-        deadline = self._deadline(timeout)
+        deadline = self._console.deadline(timeout)
         before = self._get(name, deadline)
         if not value:
             if before is not None:
@@ -161,9 +156,9 @@ class UBoot:
                 return before
         raise self._error(f"it was told {name}='{value}' and has '{now}'.")
 
-    def leave(self, command: str = "boot", *, timeout: Timeout | None = None) -> None:
+    def leave(self, command: str = "boot", *, timeout: Timeout | Deadline | None = None) -> None:
         """Runs the command that leaves U-Boot, and does not wait for what comes of it."""
-        deadline = self._deadline(timeout)
+        deadline = self._console.deadline(timeout)
         self._find_prompt(deadline)
         with self._interrupted_on_failure():
             self._type(_checked_line(command), deadline)
@@ -174,7 +169,7 @@ class UBoot:
         """Sets a variable; returns what it is then."""
         result = self._run(f"setenv {name} {quoted}".rstrip(), deadline)
         if result.rc != 0:
-            raise self._error(f"'{result.command}' ended with exit status {result.rc} and printed '{result.stdout[:500]}'.")
+            raise self._failed(result)
         now = self._get(name, deadline)
         if not quoted and now is not None:
             raise self._error(f"it was told to delete '{name}' and still has '{now}'.")
@@ -192,7 +187,7 @@ class UBoot:
                     "line too long for it? If characters were lost on the way, type slower: char_delay= of Open Console."
                 )
             if deadline.expired:
-                raise self._late(f"no echo of {_shown(line)} from U-Boot", deadline, time.monotonic() - began)
+                raise console.in_vain(f"no echo of {_shown(line)} from U-Boot", deadline, began=began)
         behind = console.mark().text
         console.write(console.options.newline, timeout=max(deadline.remaining, KEY_INTERVAL))
         return behind
@@ -218,7 +213,7 @@ class UBoot:
         search = PromptSearch(self._prompt, self._console.transcript.open_start)
         if not self._look(search, min(2 * KEY_INTERVAL, deadline.remaining)) and not self._interrupt(deadline):
             limit = Deadline(time.monotonic() - began)
-            raise self._late(f"no U-Boot prompt {self._prompt}, and none came for Ctrl-C,", limit)
+            raise self._console.in_vain(f"no U-Boot prompt {self._prompt}, and none came for Ctrl-C,", limit, began=began)
 
     def _synchronise(self, deadline: Deadline) -> bool:
         """Throws away the keys that were sent too much; returns whether a fresh prompt came."""
@@ -256,41 +251,23 @@ class UBoot:
 
     def _look(self, search: Search, during: float, idle: float | None = None) -> ConsoleMatch | None:
         """Searches for a while, or until nothing was said for `idle` seconds."""
-        console, began, start = self._console, time.monotonic(), search.position
-        while True:
-            version = console.transcript.version
-            if found := console.poll(search):
-                return console.take(found, start, began)[0]
-            console.check()
-            now = time.monotonic()
-            rest = began + during - now
-            if idle is not None:
-                rest = min(rest, max(began, console.transcript.last_byte) + idle - now)
-            if rest <= 0:
-                return None
-            # A line without end counts when this has passed.
-            settle = console.transcript.last_byte + seconds(console.options.settle) - now
-            with console.transcript.changed:
-                if console.transcript.version == version:
-                    console.transcript.changed.wait(min(rest, settle + 0.001 if settle > 0 else TICK))
+        found = self._console.look_for(search, during, idle=idle)
+        return found[0] if found else None
 
     def _wait(self, search: Search, missing: str, deadline: Deadline) -> ConsoleMatch:
         began = time.monotonic()
         # A little longer than the deadline: what is there already counts once it has been quiet.
         if found := self._look(search, max(deadline.remaining, 2 * KEY_INTERVAL)):
             return found
-        raise self._late(missing, deadline, time.monotonic() - began)
+        raise self._console.in_vain(missing, deadline, began=began)
 
-    def _late(self, missing: str, deadline: Deadline, waited: float | None = None) -> ConsoleTimeoutError:
-        return ConsoleTimeoutError(
-            explain_timeout(self._console, missing, in_words(deadline.total), deadline.total if waited is None else waited)
-        )
-
-    def _deadline(self, timeout: Timeout | None) -> Deadline:
-        return Deadline(self._console.device.timeout_seconds if timeout is None else timeout)
+    def _failed(self, result: CommandResult) -> ConsoleError:
+        printed = self._console.device.connection.redact(result.stdout)[:500]
+        return self._error(f"'{result.command}' ended with exit status {result.rc} and printed '{printed}'.")
 
     def _error(self, text: str) -> ConsoleError:
-        return ConsoleError(f"U-Boot on console '{self._console.name}' of '{self._console.device.name}': {text}")
+        redact = self._console.device.connection.redact
+        return ConsoleError(redact(f"U-Boot on console '{self._console.name}' of '{self._console.device.name}': {text}"))
 
 
 class _PromptAtOnce(PromptSearch):

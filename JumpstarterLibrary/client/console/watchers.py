@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -35,6 +36,8 @@ class Watcher:
     """Who set it and takes it away again; the caller's word."""
     tolerated: int = 0
     """How often it may appear after the device was switched on, before it counts."""
+    in_logs: bool = False
+    """Whether the device also says it when somebody reads its log, so that it means nothing in the output of a command."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Watchers:
         self._quiet_version = -1
         self._looked_until = 0  # how much of the open line was looked at
         self._seen: dict[str, int] = {}
+        self._commands = 0
+        self._in_commands: list[WatcherHit] = []  # hits that mean nothing if the command ends well
 
     def add(self, watcher: Watcher, seen: int = 0) -> None:
         """Adds a watcher; one of the same label is replaced.
@@ -108,6 +113,26 @@ class Watchers:
         """A test begins: whatever is hit now is new trouble."""
         with self._lock:
             self._quiet_until = 0.0
+
+    @contextlib.contextmanager
+    def repeated(self) -> Iterator[None]:
+        """While a command runs, what is also in the device's log is not trouble yet: `dmesg` prints it. It is only if the command
+        does not end as it should, for then the device may have started anew."""
+        with self._lock:
+            self._commands += 1
+        try:
+            yield
+        except BaseException:
+            self._end_command(counts=True)
+            raise
+        self._end_command(counts=False)
+
+    def _end_command(self, *, counts: bool) -> None:
+        with self._lock:
+            self._commands -= 1
+            hits, self._in_commands = self._in_commands, []
+            for hit in hits if counts else ():
+                self._count(hit)
 
     def remove_scope(self, scope: str) -> None:
         """Takes away all watchers of a scope."""
@@ -161,8 +186,13 @@ class Watchers:
             undecided = self._look_at_open_line(self.active, view, settled=view.quiet >= settle)
             return settle - view.quiet if undecided else 0.0
 
-    def raise_hit(self, console: str, device: str) -> None:
+    def raise_hit(self, console: str, device: str, redact: Callable[[str], str] = str) -> None:
         """Raises the first hit that nobody has been told of, unless it is the aftermath of one that was told.
+
+        Args:
+            console: its name, for the message.
+            device: its name, for the message.
+            redact: masks secrets.
 
         Raises:
             ConsoleWatcherError: there is one.
@@ -181,7 +211,7 @@ class Watchers:
         others = f" {more} more hits followed." if more else ""
         raise ConsoleWatcherError(
             f"Console '{console}' of '{device}' said what it must not ({hit.watcher.label}), {ago:.1f} s ago: "
-            f"'{hit.line[:500]}'. The pattern is {hit.watcher.pattern}.{others}"
+            f"'{redact(hit.line)[:500]}'. The pattern is {hit.watcher.pattern}.{others}"
         )
 
     def _look_at_lines(self, watcher: Watcher, text: str, start: int, known: bool) -> None:
@@ -224,11 +254,19 @@ class Watchers:
             return None
 
     def _hit(self, watcher: Watcher, line: str, position: int) -> None:
-        self._seen[watcher.label] = self._seen.get(watcher.label, 0) + 1
-        if self._seen[watcher.label] > watcher.tolerated:
+        hit = WatcherHit(watcher, line, position, time.monotonic())
+        if self._commands and watcher.in_logs:
+            self._in_commands = [*self._in_commands[-MOST_HITS:], hit]
+        else:
+            self._count(hit)
+
+    def _count(self, hit: WatcherHit) -> None:
+        label = hit.watcher.label
+        self._seen[label] = self._seen.get(label, 0) + 1
+        if self._seen[label] > hit.watcher.tolerated:
             self.count += 1
             del self.hits[MOST_HITS - 1 :]
-            self.hits.append(WatcherHit(watcher, line, position, time.monotonic()))
+            self.hits.append(hit)
 
     def _check(self, label: str) -> None:
         if label not in self._watchers:

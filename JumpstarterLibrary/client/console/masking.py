@@ -1,0 +1,112 @@
+"""Masks secrets in what devices say, also where they echo them in pieces: with colours or line ends between the letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import regex
+
+from ...wire.secrets import MASK
+
+LONGEST_HELD = 4096
+"""Bytes that are held back because a secret may be going on in them."""
+
+_BETWEEN = rb"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-OQ-WYZ`-~]| \r|[\x00\a\b\r\n])*"
+"""What a device may put between two letters that it echoes: colours, titles, line breaks of the terminal."""
+
+
+class StreamMask:
+    """Masks secrets in a stream of bytes; what it holds back goes on with the next ones.
+
+    Args:
+        secrets: gives the secrets that are known now.
+    """
+
+    def __init__(self, secrets: Callable[[], list[str]]) -> None:
+        self._secrets = secrets
+        self._known: list[str] = []
+        self._pieces: list[Any] = []
+        self._pattern: Any = None
+        self._held = b""
+        self._taken = 0
+        self.shifts: list[tuple[int, int]] = [(0, 0)]
+        """Where bytes went: from the first number on, counted in what came, by the second number further in what was given."""
+
+    def __call__(self, data: bytes, *, last: bool = False) -> bytes:
+        """Masks secrets; holds back an end in which one may be going on, unless it is the last."""
+        self._renew()
+        data, self._held = self._held + data, b""
+        begin, self._taken = self._taken, self._taken + len(data)
+        if self._pattern is None:
+            return data
+        certain = len(data) if last else self._begun_in(data)
+        pieces, position = [], 0
+        for match in self._pattern.finditer(data):
+            if match.end() > certain:
+                certain = min(certain, match.start())
+                break
+            pieces += [data[position : match.start()], MASK.encode()]
+            position = match.end()
+            shift = self.shifts[-1][1] + len(MASK) - (match.end() - match.start())
+            self.shifts.append((begin + position, shift))
+        self._held = data[certain:]
+        self._taken = begin + certain
+        return b"".join([*pieces, data[position:certain]])
+
+    def place(self, position: int) -> int:
+        """Where a byte that came as the given one went; the end of the mask for one in a secret."""
+        shift, floor = 0, 0
+        for begin, by in self.shifts:
+            if begin <= position:
+                shift, floor = by, begin + by
+        return max(floor, position + shift)
+
+    def _renew(self) -> None:
+        if (known := self._secrets()) != self._known:
+            self._known = known
+            longest_first = sorted(known, key=len, reverse=True)  # where one secret begins another
+            self._pieces = [regex.compile(_in_pieces(secret)) for secret in longest_first]
+            self._pattern = regex.compile(b"|".join(map(_in_pieces, longest_first))) if known else None
+
+    def _begun_in(self, data: bytes) -> int:
+        """Where the first secret begins that may go on behind the end; the end if none does."""
+        begun = len(data)
+        for pattern in self._pieces:
+            for match in pattern.finditer(data, max(0, len(data) - LONGEST_HELD), partial=True):
+                if match.partial:
+                    begun = min(begun, match.start())
+        return begun
+
+
+class TextMask:
+    """Masks secrets in text of which the control sequences are gone; line ends may stand between the letters.
+
+    Args:
+        secrets: gives the secrets that are known now.
+    """
+
+    def __init__(self, secrets: Callable[[], list[str]]) -> None:
+        self._secrets = secrets
+
+    def __call__(self, text: str) -> str:
+        """Returns the text with every known secret masked."""
+        pattern = self._pattern()
+        return text if pattern is None else str(pattern.sub(MASK, text))
+
+    def certain(self, text: str) -> int:
+        """How much of a text is certain: at its end a secret may have begun that goes on in what comes next."""
+        pattern = self._pattern()
+        if pattern is None:
+            return len(text)
+        start = max(0, len(text) - LONGEST_HELD)
+        return min((match.start() for match in pattern.finditer(text, start, partial=True) if match.partial), default=len(text))
+
+    def _pattern(self) -> Any:
+        known = sorted(self._secrets(), key=len, reverse=True)
+        # Compiled patterns are kept by the module that compiles them.
+        return regex.compile("|".join("\n?".join(map(regex.escape, secret)) for secret in known)) if known else None
+
+
+def _in_pieces(secret: str) -> bytes:
+    return _BETWEEN.join(regex.escape(bytes([byte])) for byte in secret.encode())

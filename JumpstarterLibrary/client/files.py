@@ -1,0 +1,326 @@
+"""File stores: upstream's opendal driver, and the stores of its HTTP and TFTP servers (protocol §4.7)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import (
+    DriverError,
+    DriverMethodNotFoundError,
+    DriverNotSupportedError,
+    InfrastructureError,
+    JumpstarterError,
+    RemoteFileNotFoundError,
+    UsageError,
+)
+from ..wire.deadline import Timeout
+from .checked import checked_download
+from .driver import DriverClient
+from .file_facts import FileFacts
+from .images import Source, open_source
+from .resources import HANDLE, Progress, Transfer, download, upload
+from .tree import Node
+from .verification import Written, add_note, check_answer, check_same, is_silent
+
+if TYPE_CHECKING:
+    from .device import Device
+
+TIDY_UP = 2.0
+"""Seconds for closing and removing what a failed transfer left behind; less where the lab is what broke, or the user waits."""
+TIDY_UP_QUICKLY = 0.3
+
+BY_STORE, THROUGH_US = "by the store", "through this machine"
+_SERVERS = ("HttpServerClient", "TftpServerClient", "ISCSIServerClient")
+
+
+class FileStoreClient(FileFacts):
+    """Files beside the device: on the exporter's disk, in its memory, or in an object store."""
+
+    family = "file store"
+    tags = frozenset({"jumpstarter_driver_opendal.client.OpendalClient"})
+
+    # ------------------------------------------------------------- whole files
+
+    def upload(
+        self,
+        source: Source,
+        path: str,
+        *,
+        verify: bool | None = None,
+        idle: Timeout | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
+        """Writes a file; one that was there is replaced. A file that was not written completely is removed.
+
+        Args:
+            source: what to write.
+            path: the file in the store; directories are made.
+            verify: None compares size and SHA-256 with what the store says, and the size alone where the store cannot hash;
+                True reads the file back; False compares the size alone.
+            idle: the longest time without progress.
+            progress: is told how far it is.
+
+        Raises:
+            TransferMismatchError: the store has something else.
+            DriverError: the driver could not write it.
+        """
+        path = self._file_path(path)
+        descriptor = self._open(path, "wb")
+        try:
+            with self._closing(descriptor):
+                transfer = upload(self, "file_write", source, (descriptor, HANDLE), idle=idle, progress=progress)
+                check_answer(self._act("file_write"), transfer)
+            checked, proven = self._compare(path, transfer.size, transfer.sha256, verify)
+            return Written(transfer, checked, proven)
+        except BaseException as error:
+            self._discard(path, error)
+            raise
+
+    def download(
+        self,
+        path: str,
+        target: Path,
+        *,
+        verify: bool | None = None,
+        idle: Timeout | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
+        """Reads a file into a local one, which is there only once it is complete and compared.
+
+        Args:
+            path: the file in the store.
+            target: the local file; one that was there is replaced.
+            verify: as for `upload`.
+            idle: the longest time without progress.
+            progress: is told how far it is.
+
+        Raises:
+            RemoteFileNotFoundError: the store has no such file.
+            TransferMismatchError: what came is not what the store says that it has.
+        """
+        path = self._file_path(path)
+        self.file_info(path)
+        descriptor = self._open(path, "rb")
+        checked: list[tuple[str, bool]] = []
+
+        def accept(came: Transfer) -> None:
+            check_answer(self._act("file_read"), came)
+            checked.append(self._compare(path, came.size, came.sha256, verify))
+
+        with self._closing(descriptor):
+            arguments = (descriptor, HANDLE)
+            transfer = checked_download(self, "file_read", target, arguments, accept=accept, idle=idle, progress=progress)
+        return Written(transfer, *checked[0])
+
+    def read(self, path: str, *, verify: bool | None = None, idle: Timeout | None = None) -> bytes:
+        """Returns what a file contains; arguments and errors as for `download`."""
+        with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder:
+            target = Path(folder) / "file"
+            self.download(path, target, verify=verify, idle=idle)
+            return target.read_bytes()
+
+    def difference(self, path: str, local: Path) -> str:
+        """Says how a file differs from a local one, by size or SHA-256; empty if it does not. A store that cannot hash is read.
+
+        Raises:
+            ConfigurationError: there is no such local file.
+            RemoteFileNotFoundError: there is no such file in the store.
+        """
+        path = self._file_path(path)
+        expected = hashlib.sha256()
+        size = 0
+        for block in open_source(local, unpack=False).blocks():
+            expected.update(block)
+            size += len(block)
+        found = self.file_info(path).size
+        if found != size:
+            return f"'{path}' in {self._act('').place} has {found} bytes, and '{local}' has {size}."
+        try:
+            digest = self._hash(path, "sha256", size)
+        except (DriverMethodNotFoundError, DriverNotSupportedError):
+            digest = self._hash_here(path)
+        if digest != expected.hexdigest():
+            return f"'{path}' in {self._act('').place} and '{local}' have the same size and different content."
+        return ""
+
+    # ----------------------------------------------------------------- changes
+
+    def create_directory(self, path: str) -> None:
+        """Makes a directory and those above it; one that is there stays as it is."""
+        folder = self._directory_path(path)
+        self.call("create_dir", folder)
+        if not self._says("exists", folder):
+            raise DriverError(f"{self._act('create_dir')} succeeded, and there is no directory '{path}' afterwards.")
+
+    def remove_file(self, path: str) -> bool:
+        """Removes a file.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            UsageError: it is a directory.
+            DriverError: it is still there.
+        """
+        path = self._file_path(path)
+        try:
+            self.file_info(path)
+        except RemoteFileNotFoundError:
+            return False
+        self.call("delete", path)
+        self._should_be_gone(path, "delete")
+        return True
+
+    def remove_directory(self, path: str, *, recursive: bool = False) -> bool:
+        """Removes a directory.
+
+        Args:
+            path: the directory; never the root of the store.
+            recursive: whether to remove what is in it; else it has to be empty.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            UsageError: it is not empty, or the root.
+            DriverError: it is still there.
+        """
+        folder = self._directory_path(path)
+        if folder == "/":
+            raise UsageError(f"{self._act('remove_all')} was not sent: it would remove the whole store. Name a directory.")
+        try:
+            inside = self.list_directory(folder)
+        except RemoteFileNotFoundError:
+            return False
+        if inside and not recursive:
+            raise UsageError(
+                f"{self._act('remove_all')} was not sent: the directory '{path}' is not empty, it has {len(inside)} entries. Say "
+                "recursive=True to remove them too."
+            )
+        self.call("remove_all", folder)
+        self._should_be_gone(folder, "remove_all")
+        return True
+
+    def copy(self, source: str, target: str) -> str:
+        """Copies a file in the store; one that was there is replaced.
+
+        Returns:
+            `by the store`, or `through this machine` where the store cannot: in memory.
+
+        Raises:
+            RemoteFileNotFoundError: there is no such file.
+            DriverError: the copy is not there, or has another size.
+        """
+        return self._transplant("copy", source, target)
+
+    def move(self, source: str, target: str) -> str:
+        """Moves or renames a file in the store; arguments, result and errors as for `copy`."""
+        how = self._transplant("rename", source, target)
+        if how == THROUGH_US:
+            self.remove_file(source)
+        self._should_be_gone(self._file_path(source), "rename")
+        return how
+
+    # ------------------------------------------------------------------- parts
+
+    def _open(self, path: str, mode: str) -> object:
+        try:
+            return self.call("open", path, mode)
+        except DriverError as error:
+            raise self._missing(error, path) from None
+
+    @contextlib.contextmanager
+    def _closing(self, descriptor: object) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if not is_silent(error):
+                with contextlib.suppress(JumpstarterError):
+                    self.call("file_close", descriptor, timeout=_patience(error))
+            raise
+        self.call("file_close", descriptor)  # writes what the store still holds, so its error counts
+
+    def _discard(self, path: str, error: BaseException) -> None:
+        """Removes a file that was not written completely, and says so in the error."""
+        told = f"What was written of '{path}' may still be there."
+        if not is_silent(error):
+            with contextlib.suppress(JumpstarterError):
+                self.call("delete", path, timeout=_patience(error))
+                told = f"What was written of '{path}' was removed."
+        add_note(error, told)
+
+    def _compare(self, path: str, size: int, sha256: str, verify: bool | None) -> tuple[str, bool]:
+        """Compares what went through us with what the store says that it has; returns how, and whether the content too."""
+        found = self.file_info(path).size
+        check_same(self._act("stat"), path, size=found, sha256="", expected_size=size, expected_sha256=None)
+        if verify is False:
+            return "size as the store says", False
+        method, told = ("file_read", "read back and compared") if verify else ("hash", "size and SHA-256 as the store says")
+        try:
+            digest = self._hash_here(path) if verify else self._hash(path, "sha256", size)
+        except (DriverMethodNotFoundError, DriverNotSupportedError):
+            if verify:
+                raise
+            return "size as the store says, which cannot hash", False
+        check_same(self._act(method), path, size=found, sha256=digest, expected_size=size, expected_sha256=sha256)
+        return told, True
+
+    def _hash_here(self, path: str) -> str:
+        descriptor = self._open(path, "rb")
+        with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder, self._closing(descriptor):
+            return download(self, "file_read", Path(folder) / "file", (descriptor, HANDLE)).sha256
+
+    def _transplant(self, method: str, source: str, target: str) -> str:
+        source, target = self._file_path(source), self._file_path(target)
+        if source == target:
+            raise UsageError(f"{self._act(method)} was not sent: '{source}' is source and target.")
+        size, how = self.file_info(source).size, BY_STORE
+        try:
+            self.call(method, source, target)
+        except (DriverError, DriverMethodNotFoundError) as error:
+            if "Unsupported" not in str(error) and not isinstance(error, (DriverNotSupportedError, DriverMethodNotFoundError)):
+                raise
+            how = THROUGH_US
+            with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder:
+                local = Path(folder) / "file"
+                self.download(source, local)
+                self.upload(open_source(local, unpack=False), target)
+        found = self.file_info(target).size
+        check_same(self._act(method), target, size=found, sha256="", expected_size=size, expected_sha256=None)
+        return how
+
+    def _should_be_gone(self, path: str, method: str) -> None:
+        if self._says("exists", path):
+            raise DriverError(f"{self._act(method)} succeeded, and '{path}' is still there.")
+
+
+def store_of(device: Device, path: str | None) -> FileStoreClient:
+    """Returns the named store, else the only one; those that belong to a server count only where there is no other.
+
+    Raises:
+        DriverNotFoundError: there is none, or there are several; the message lists them.
+    """
+    if path is None:
+        own = list(_stores_without_server(device.driver(device.default_driver).node))
+        if len({node.uuid for node in own}) == 1:
+            path = own[0].path
+    return device.driver_of(FileStoreClient, path)
+
+
+def _stores_without_server(node: Node) -> Iterator[Node]:
+    if node.type_tag.endswith(_SERVERS):
+        return
+    if issubclass(DriverClient.class_for(node), FileStoreClient):
+        yield node
+    for child in node.children.values():
+        yield from _stores_without_server(child)
+
+
+def _patience(error: BaseException) -> float:
+    """Seconds for tidying up after an error: an interrupted user waits, and a broken lab answers nothing."""
+    return TIDY_UP if isinstance(error, JumpstarterError) and not isinstance(error, InfrastructureError) else TIDY_UP_QUICKLY

@@ -1,0 +1,115 @@
+"""`python -m JumpstarterLibrary doctor`: one screen that says what works on the way to a leased device, and what does not."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from datetime import timedelta
+
+from .errors import FailureClass, JumpstarterError, LeaseError
+from .lab.configuration import load_configuration
+from .lab.controller import Controller
+from .lab.seats import describe, list_seats
+from .lab.wish import Wish
+from .sessions import Sessions
+from .version import __version__
+from .wire.deadline import Deadline
+from .wire.secrets import Redactor
+
+PACKAGES = ("robotframework", "grpcio", "protobuf", "jumpstarter-protocol", "jumpstarter")
+MOST_EXPORTERS = 10
+TIMEOUT = 10.0
+EXIT_CODES = {
+    FailureClass.TEST: 2,
+    FailureClass.CONFIGURATION: 3,
+    FailureClass.INFRASTRUCTURE: 4,
+    FailureClass.DEVICE: 5,
+    FailureClass.LIBRARY: 6,
+}
+"""What the command returns when something is wrong, by whose failure it is; 0 if all is well."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m JumpstarterLibrary", description="Says what works on the way to a device.")
+    parser.add_argument("command", choices=["doctor"])
+    parser.add_argument("--selector", default="", metavar="LABELS", help="labels of the exporter; one is leased to look further")
+    parser.add_argument("--exporter-name", default="", metavar="NAME", help="the exporter to lease, by name")
+    parser.add_argument(
+        "--client-config", metavar="CONFIG", help="alias or path; the environment's or the current one unless given"
+    )
+    parser.add_argument("--wait", type=float, default=30.0, metavar="SECONDS", help="how long to wait for the lease")
+    options = parser.parse_args(arguments)
+    wish = Wish(
+        selector=options.selector,
+        exporter_name=options.exporter_name,
+        client_config=options.client_config,
+        acquisition_timeout=timedelta(seconds=options.wait),
+        duration=timedelta(minutes=5),
+    )
+    return _Doctor(wish).run()
+
+
+class _Doctor:
+    """Takes one step after the other, up to the first that fails."""
+
+    def __init__(self, wish: Wish) -> None:
+        self._wish = wish
+        self._redact = Redactor()
+        self._sessions = Sessions()
+
+    def run(self) -> int:
+        """Looks at everything; returns the exit code."""
+        self._say("versions", _versions())
+        try:
+            self._look()
+            return 0
+        except JumpstarterError as error:
+            self._say(f"{error.failure_class.value}", str(error))
+            return EXIT_CODES[error.failure_class]
+        finally:
+            self._sessions.close_all()
+
+    def _look(self) -> None:
+        configuration = load_configuration(self._wish.client_config)
+        self._say("configuration", configuration.describe())
+        controller = Controller(configuration, self._redact)
+        try:
+            self._say("token", controller.token.describe())
+            seats = list_seats(controller, self._wish.selector, self._wish.exporter_name, Deadline(TIMEOUT))
+            self._say("controller", f"{configuration.endpoint} answers")
+            more = [f"and {len(seats) - MOST_EXPORTERS} more"] if len(seats) > MOST_EXPORTERS else []
+            self._say("exporters", "\n".join([*map(describe, seats[:MOST_EXPORTERS]), *more]) or "none matches")
+        finally:
+            controller.close()
+        if not self._wish.is_given:
+            self._say("router", "not tried; --selector or --exporter-name leases an exporter and looks further")
+            return
+        self._lease()
+
+    def _lease(self) -> None:
+        session = self._sessions.open(wish=self._wish, timeout=TIMEOUT, progress=lambda text: self._say("waiting", text))
+        if session.leased is None:
+            raise LeaseError(f"The device is {session.place.target} ({session.place.origin}), and nothing was leased.")
+        self._say("lease", str(session.leased.lease))
+        self._say("router", "reached; the tunnel carries the session")
+        nodes = session.device.tree.walk()
+        self._say("drivers", "\n".join(f"{node.path or '(root)'}  {node.type_tag}" for node in nodes))
+        self._sessions.close_all()
+        self._say("release", "the lease was given back")
+
+    def _say(self, what: str, text: str) -> None:
+        text = self._sessions.redact(self._redact(text)).replace("\n", "\n" + " " * 16)
+        print(f"{what:<14}  {text}", flush=True)  # noqa: T201 - what the command is for
+
+
+def _versions() -> str:
+    found = [f"JumpstarterLibrary {__version__}", f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)

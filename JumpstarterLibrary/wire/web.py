@@ -1,0 +1,189 @@
+"""Requests to web servers, in a thread, that another thread can end: for images that are fetched, and presigned requests."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from .abandoned import Abandoned
+
+TIMEOUT = 30.0
+"""Seconds that a web server may be silent."""
+SCHEMES = ("http", "https")
+_CARRIED = ("accept", "accept-encoding", "content-length", "content-type", "range", "user-agent")
+"""Headers that follow a redirection to another server; any other may hold a secret."""
+_SAME_METHOD = (307, 308)
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class WebError(Exception):
+    """A request failed. The text names the address without what may be secret in it."""
+
+    refused = False
+    """Whether the server said no; otherwise it could not be reached, or broke off."""
+
+
+class WebRefusedError(WebError):
+    """The server said no."""
+
+    refused = True
+
+
+def is_web(url: str) -> bool:
+    """Whether this is an http or https address."""
+    try:
+        return urlsplit(url).scheme.lower() in SCHEMES
+    except ValueError:
+        return False
+
+
+def shown_url(url: str) -> str:
+    """A web address for people: without password and query, which often hold secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+@contextlib.contextmanager
+def request(
+    url: str,
+    abandoned: Abandoned,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: IO[bytes] | None = None,
+    size: int = 0,
+) -> Iterator[Response]:
+    """Sends a request; gives the response when its status is a good one.
+
+    Args:
+        url: an http or https address.
+        abandoned: ends the request from another thread.
+        method: the HTTP method.
+        headers: further headers.
+        body: what to send.
+        size: bytes of the body.
+
+    Raises:
+        WebError: see there; also from reading the response.
+    """
+    name = shown_url(url)
+    wanted = {"Accept-Encoding": "identity", **(headers or {})}
+    if body is not None:
+        wanted |= {"Content-Length": str(size), "Content-Type": wanted.get("Content-Type", "application/octet-stream")}
+    try:
+        made = urllib.request.Request(url, data=body, headers=wanted, method=method)  # noqa: S310 - the opener knows no other schemes
+        with _opener(abandoned).open(made, timeout=TIMEOUT) as answer:
+            yield Response(name, answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise WebRefusedError(f"'{name}': {_said(error.code)}") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = "abandoned" if abandoned.over else getattr(error, "reason", None) or error
+        raise WebError(f"'{name}': {reason}") from None
+
+
+def _said(code: int) -> str:
+    # Not the server's own words, nor urllib's: they may have the whole address in them.
+    phrase = http.client.responses.get(code, "")
+    text = f"the server answers {code} {phrase}".rstrip()
+    return f"{text}, to no http or https address or too often" if code in _REDIRECTS else text
+
+
+class Response:
+    """The body of a response, to be read piece by piece."""
+
+    def __init__(self, name: str, answer: Any) -> None:
+        self._name = name
+        self._answer = answer
+        length = answer.headers.get("Content-Length")
+        self.size = int(length) if length and length.isdecimal() else None
+        """Bytes, where the server says how many."""
+        self.count = 0
+        """Bytes that were read."""
+
+    def read(self, size: int) -> bytes:
+        """Returns the next bytes; none at the end.
+
+        Raises:
+            WebError: it broke off.
+        """
+        try:
+            piece: bytes = self._answer.read(size)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise WebError(f"'{self._name}': {error}") from None
+        self.count += len(piece)
+        if not piece and self.size is not None and self.count < self.size:
+            raise WebError(f"'{self._name}': the server broke off after {self.count} of {self.size} bytes")
+        return piece
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirections, at most ten; secrets do not follow to another server."""
+
+    def redirect_request(  # noqa: PLR0917 - urllib's own signature
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if not is_web(newurl):
+            fp.close()
+            raise urllib.error.URLError(f"redirected to '{shown_url(newurl)[:100]}', which is no http or https address")
+        method, data = req.get_method(), req.data
+        if method != "GET":
+            if code not in _SAME_METHOD:
+                return None
+            data.seek(0)  # type: ignore[union-attr]  # it is the file that `request` was given
+        given = {**req.headers, **req.unredirected_hdrs}
+        if _origin(req.full_url) != _origin(newurl):
+            given = {name: value for name, value in given.items() if name.lower() in _CARRIED}
+        given = {name: value for name, value in given.items() if name.lower() != "host"}
+        return urllib.request.Request(newurl, data=data, headers=given, method=method)  # noqa: S310 - looked at above
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme.lower())
+    return parts.scheme.lower(), parts.hostname, port
+
+
+def _opener(abandoned: Abandoned) -> urllib.request.OpenerDirector:
+    """An opener for http and https alone, which ends when it is abandoned, wherever it waits."""
+
+    class Plain(http.client.HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            _watch(self, abandoned)
+
+    class Secure(http.client.HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            _watch(self, abandoned)
+
+    class Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+        def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Plain, req)
+
+        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Secure, req)
+
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _Redirects(),
+        Web(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _watch(connection: Any, abandoned: Abandoned) -> None:
+    # The socket itself, as the connection forgets it when the response takes it over.
+    opened = connection.sock
+    abandoned.call(lambda: opened.shutdown(socket.SHUT_RDWR))

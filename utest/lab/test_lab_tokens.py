@@ -1,0 +1,173 @@
+"""Tokens: read without trusting them, renewed from the file or by the issuer, and never shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from JumpstarterLibrary.errors import TokenError
+from JumpstarterLibrary.lab import tokens
+from JumpstarterLibrary.lab.configuration import load_configuration
+from JumpstarterLibrary.lab.tokens import Token
+from JumpstarterLibrary.wire.secrets import Redactor
+
+
+def made(**claims: object) -> str:
+    """A token that nobody has signed."""
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in ({"alg": "none"}, claims))
+    return ".".join([*parts, "signature"])
+
+
+def written(folder: Path, token: str, **keys: str) -> Path:
+    document = {"metadata": {"namespace": "lab", "name": "ci"}, "endpoint": "lab:443", "token": token, **keys}
+    path = folder / "ci.yaml"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def token_of(path: Path, **arguments: object) -> Token:
+    return Token(load_configuration(path, {}), **arguments)
+
+
+@dataclass
+class Issuer:
+    """An issuer on this machine."""
+
+    address: str = ""
+    answer: dict[str, object] = field(default_factory=dict)
+    status: int = 200
+    asked: list[dict[str, list[str]]] = field(default_factory=list)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """Describes itself, and gives tokens for refresh tokens."""
+    found = Issuer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/realm/.well-known/openid-configuration"
+            self.send(200, {"token_endpoint": f"{found.address}/token"})
+
+        def do_POST(self) -> None:
+            found.asked.append(urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            self.send(found.status, found.answer)
+
+        def send(self, status: int, document: object) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    found.address = f"http://127.0.0.1:{server.server_address[1]}/realm"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.!!!.c", "", made(sub="x"), made(exp="soon"), made(exp=True)])
+def test_a_token_that_does_not_say_when_it_expires_is_no_error(token: str) -> None:
+    assert tokens.expiry_of(token) is None  # D51
+
+
+def test_a_token_says_until_when_it_is_valid(tmp_path: Path) -> None:
+    valid = token_of(written(tmp_path, made(exp=time.time() + 3700)))
+    assert "is valid until 20" in valid.describe()
+    assert "61 min" in valid.describe()
+
+    assert "expired at 20" in token_of(written(tmp_path, made(exp=time.time() - 90))).describe()
+    assert "does not say until when" in token_of(written(tmp_path, "opaque")).describe()
+
+
+def test_the_issuer_gives_a_newer_token_for_the_refresh_token(tmp_path: Path, issuer: Issuer) -> None:
+    new = made(exp=time.time() + 600)
+    issuer.answer = {"access_token": new, "refresh_token": "refresh-2"}
+    redact = Redactor()
+    path = written(tmp_path, made(iss=issuer.address, exp=time.time() + 60), refresh_token="refresh-1")
+    before = path.read_text()
+    token = token_of(path, redact=redact)
+
+    assert token.renew()
+
+    assert token.reveal() == new
+    assert issuer.asked == [
+        {
+            "grant_type": ["refresh_token"],
+            "client_id": ["jumpstarter-cli"],
+            "scope": ["openid profile offline_access"],
+            "refresh_token": ["refresh-1"],
+        }
+    ]
+    assert redact(f"{new} refresh-1 refresh-2") == "<secret> <secret> <secret>"
+    assert path.read_text() == before
+
+
+def test_the_file_is_read_again_first(tmp_path: Path, issuer: Issuer) -> None:
+    token = token_of(written(tmp_path, made(iss=issuer.address, exp=time.time() + 60), refresh_token="refresh-1"))
+    newer = made(exp=time.time() + 6000)
+    written(tmp_path, newer)
+
+    assert token.renew()
+
+    assert token.reveal() == newer
+    assert issuer.asked == []
+
+
+def test_a_refusing_issuer_is_an_error_without_secrets(tmp_path: Path, issuer: Issuer) -> None:
+    issuer.status, issuer.answer = 400, {"error": "invalid_grant", "error_description": "Session not active"}
+    token = token_of(written(tmp_path, made(iss=issuer.address, exp=0), refresh_token="refresh-1"))
+
+    with pytest.raises(TokenError, match="HTTP 400, Session not active") as raised:
+        token.renew()
+
+    assert "refresh-1" not in str(raised.value)
+
+
+@pytest.mark.parametrize("issuer_address", ["http://issuer.example/realm", "ftp://issuer.example", "file:///etc/passwd"])
+def test_the_refresh_token_goes_nowhere_but_over_https(tmp_path: Path, issuer_address: str) -> None:
+    token = token_of(written(tmp_path, made(iss=issuer_address, exp=0), refresh_token="refresh-1"))
+
+    with pytest.raises(TokenError, match="not reached by https"):
+        token.renew()
+
+
+def test_a_token_is_renewed_in_the_background(tmp_path: Path, issuer: Issuer) -> None:
+    new = made(exp=time.time() + 6000)
+    issuer.answer = {"access_token": new}
+    token = token_of(written(tmp_path, made(iss=issuer.address, exp=time.time() + 60), refresh_token="refresh-1"))
+    token.watch()
+    end = time.monotonic() + 10
+    while token.reveal() != new and time.monotonic() < end:
+        time.sleep(0.02)
+    token.close()
+
+    assert token.reveal() == new
+
+
+def test_a_token_that_cannot_be_renewed_is_warned_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "CHECK_INTERVAL_NEAR_END", 0.01)
+    warnings: list[str] = []
+    warned = threading.Event()
+    token = token_of(written(tmp_path, made(exp=time.time() + 60)), warn=lambda text: (warnings.append(text), warned.set()))
+    token.watch()
+    assert warned.wait(10)
+    time.sleep(0.1)
+    token.close()
+
+    assert len(warnings) == 1
+    assert "Log in again: jmp login" in warnings[0]
