@@ -39,7 +39,7 @@ LONGEST_SHOWN = 200
 """Characters of arguments and results that the journal keeps."""
 LONGEST_WORD, LONGEST_BEGIN = 80, 24
 """Characters of a text without blanks, such as Base64, that is shown whole; of a longer one only so many of its begin are."""
-_HANDLES = {"client_stream": "(the file)", "presigned_request": "(a request for the exporter)"}
+_HANDLES = {"client_stream": "the file", "presigned_request": "a request for the exporter"}
 """Resource handles, as people know them, by kind."""
 
 

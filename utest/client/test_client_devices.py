@@ -633,8 +633,8 @@ def test_nothing_is_left_of_a_closed_device(serve: Callable[..., Device]) -> Non
         ("A" * 60, repr("A" * 60)),
         ("iVBORw0KGgo" * 1000, "'iVBORw0KGgoiVBORw0KGgoi…' (11000 characters)"),
         ("many short words " * 100, repr("many short words " * 100)[:200] + "…"),
-        ({"kind": "client_stream", "uuid": "1"}, "(the file)"),
-        ({"kind": "presigned_request", "url": "https://example.com/?token=1"}, "(a request for the exporter)"),
+        ({"kind": "client_stream", "uuid": "1"}, "the file"),
+        ({"kind": "presigned_request", "url": "https://example.com/?token=1"}, "a request for the exporter"),
         ({"kind": "other"}, "{'kind': 'other'}"),
     ],
 )

@@ -69,7 +69,8 @@ def test_watchers_fail_the_test_in_which_they_were_hit(pytester: pytest.Pytester
     assert not list(pytester.path.glob("**/*.jsonl")), "no files unless asked for"
 
 
-def test_files_go_where_the_option_says(pytester: pytest.Pytester, rig: str) -> None:
+def test_files_go_where_the_option_says(pytester: pytest.Pytester, rig: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # the inner run is no part of the outer one
     pytester.makepyfile(SUITE)
     pytester.runpytest_subprocess(*STRICT, "--jumpstarter-target", rig, "--jumpstarter-output", "out")
 
