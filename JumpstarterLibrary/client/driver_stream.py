@@ -12,8 +12,12 @@ from .failures import Act
 from .hand_over import HandOver
 from .streams import ByteStream
 
-MESSAGES_AHEAD = 256
-"""Messages that wait to be read; then gRPC's flow control holds the exporter."""
+BYTES_AHEAD = 16 * 1024 * 1024
+"""Bytes that wait to be read; then gRPC's flow control holds the exporter."""
+MESSAGE_COST = 64
+"""Bytes that a message costs besides its own."""
+LONGEST_CUT = 3
+"""Bytes of a letter that can stand at the end of what came while its last one is still missing."""
 SLICE = 0.1
 """Seconds between two looks whether the stream has ended."""
 END_BUDGET = 0.5
@@ -36,8 +40,8 @@ class DriverStream:
         self._device = driver.device
         self._act = Act(self._device.name, driver.path, method)
         limit = self._device.timeout_seconds if timeout is None else seconds(timeout)
-        self._messages: HandOver[bytes] = HandOver(MESSAGES_AHEAD)
-        self._rest = b""
+        self._messages: HandOver[bytes] = HandOver(BYTES_AHEAD, lambda message: len(message) + MESSAGE_COST)
+        self._rest = bytearray()
         self._closed = False
         self._thread = threading.Thread(target=self._receive, name="jumpstarter-driver-stream", daemon=True)
         opened = None
@@ -88,14 +92,59 @@ class DriverStream:
         if count is not None and until is not None:
             raise UsageError("Give either count or until, not both.")
         self._check_open("receive from")
+        return self._collect(count, until, Deadline(self._limit(timeout)))
+
+    def receive_whole(self, encoding: str, timeout: Timeout | None = None) -> bytes:
+        """Receives what there is, at least one letter; one of which only a part came stays for the next time.
+
+        Args:
+            encoding: of the letters. Bytes that are no text in it are returned as they are.
+            timeout: until the first letter has to be there; the device's unless given.
+
+        Returns:
+            The bytes; none if nothing was left when the driver ended its side, and a part of a letter if that was left.
+
+        Raises:
+            DriverTimeoutError: no whole letter came within `timeout`. What came stays to be received.
+            InfrastructureError: the stream broke.
+            LookupError: there is no such encoding. What came stays to be received.
+        """
+        self._check_open("receive from")
         deadline = Deadline(self._limit(timeout))
-        while (size := self._enough(count, until)) is None:
+        data = self._collect(None, None, deadline)
+        while True:
+            try:
+                cut = _cut(data, encoding)
+            except LookupError:
+                self.give_back(data)
+                raise
+            if not cut:
+                return data
+            if len(data) > cut:
+                self.give_back(data[-cut:])
+                return data[:-cut]
+            self.give_back(data)
+            message = self._next(deadline)
+            self._rest += message or b""
+            data = self._collect(None, None, deadline)
+            if message is None:
+                return data
+
+    def _collect(self, count: int | None, until: bytes | None, deadline: Deadline) -> bytes:
+        searched, late = 0, None
+        while (size := self._enough(count, until, searched)) is None:
+            searched = len(self._rest)
+            if deadline.expired:  # what came in time is still looked at, but not what never ends to come
+                late = self._messages.waiting if late is None else late - 1
+                if late <= 0 and self._messages.waiting:
+                    raise self._unending(deadline)
             message = self._next(deadline)
             if message is None:
                 size = len(self._rest)
                 break
             self._rest += message
-        taken, self._rest = self._rest[:size], self._rest[size:]
+        taken = bytes(self._rest[:size])
+        del self._rest[:size]
         return taken
 
     def receive_message(self, timeout: Timeout | None = None) -> bytes:
@@ -107,7 +156,8 @@ class DriverStream:
         """
         self._check_open("receive from")
         if self._rest:
-            taken, self._rest = self._rest, b""
+            taken = bytes(self._rest)
+            self._rest.clear()
             return taken
         message = self._next(Deadline(self._limit(timeout)))
         if message is None:
@@ -116,7 +166,7 @@ class DriverStream:
 
     def give_back(self, data: bytes) -> None:
         """Puts bytes that were received in front of those that come next, for whoever can make more of them."""
-        self._rest = data + self._rest
+        self._rest[:0] = data
 
     def close(self) -> None:
         """Ends the stream on both sides. Closing twice does no harm."""
@@ -141,12 +191,12 @@ class DriverStream:
         state = "closed" if self._closed else "ended" if self.ended else "open"
         return f"<DriverStream {self._act} {state}>"
 
-    def _enough(self, count: int | None, until: bytes | None) -> int | None:
-        """How many of the bytes at hand to give; None if more have to come."""
+    def _enough(self, count: int | None, until: bytes | None, searched: int) -> int | None:
+        """How many of the bytes at hand to give; None if more have to come. The mark is not in the first `searched` bytes."""
         if count is not None:
             return count if len(self._rest) >= count else None
         if until is not None:
-            place = self._rest.find(until)
+            place = self._rest.find(until, max(0, searched + 1 - len(until)))
             return None if place < 0 else place + len(until)
         return len(self._rest) or None
 
@@ -169,6 +219,12 @@ class DriverStream:
             "Is it frozen, or the network to it gone?"
         )
 
+    def _unending(self, deadline: Deadline) -> JumpstarterError:
+        return DriverTimeoutError(
+            f"What was waited for did not come from {self._act} within {in_words(deadline.total)}. "
+            f"{len(self._rest)} bytes came so far, and more is coming."
+        )
+
     def _limit(self, timeout: Timeout | None) -> float:
         return self._device.timeout_seconds if timeout is None else seconds(timeout)
 
@@ -186,3 +242,14 @@ class DriverStream:
             failure = error
         finally:
             self._messages.finish(failure)
+
+
+def _cut(data: bytes, encoding: str) -> int:
+    """How many bytes at the end are the beginning of a letter; 0 also for bytes that are no text."""
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        size = len(data) - error.start
+        missing = any(word in error.reason for word in ("unexpected end", "truncated", "incomplete"))
+        return size if missing and size <= LONGEST_CUT else 0
+    return 0

@@ -18,7 +18,7 @@ from ..errors import (
     RemoteFileNotFoundError,
     UsageError,
 )
-from ..wire.deadline import Timeout
+from ..wire.deadline import Deadline, Timeout
 from .checked import checked_download
 from .driver import DriverClient
 from .file_facts import FileFacts
@@ -30,8 +30,8 @@ from .verification import Written, add_note, check_answer, check_same, is_silent
 if TYPE_CHECKING:
     from .device import Device
 
-TIDY_UP = 2.0
-"""Seconds for closing and removing what a failed transfer left behind; less where the lab is what broke, or the user waits."""
+TIDY_UP = 0.8
+"""Seconds in all for closing and removing what a failed transfer left behind; less where the lab broke, or the user waits."""
 TIDY_UP_QUICKLY = 0.3
 
 BY_STORE, THROUGH_US = "by the store", "through this machine"
@@ -55,7 +55,8 @@ class FileStoreClient(FileFacts):
         idle: Timeout | None = None,
         progress: Progress | None = None,
     ) -> Written:
-        """Writes a file; one that was there is replaced. A file that was not written completely is removed.
+        """Writes a file; one that was there is replaced, and stays as it is if the source turns out bad before its first block
+        (up to 1 MiB) was read. A file that was not written completely is removed.
 
         Args:
             source: what to write.
@@ -70,15 +71,22 @@ class FileStoreClient(FileFacts):
             DriverError: the driver could not write it.
         """
         path = self._file_path(path)
-        descriptor = self._open(path, "wb")
+        opened: list[object] = []
+        tidying = _Tidying()
+
+        def prepare() -> object:
+            opened.append(self._open(path, "wb", idle))
+            return opened[0]
+
         try:
-            with self._closing(descriptor):
-                transfer = upload(self, "file_write", source, (descriptor, HANDLE), idle=idle, progress=progress)
+            with self._closing(opened, idle, tidying):
+                transfer = upload(self, "file_write", source, (HANDLE,), idle=idle, progress=progress, prepare=prepare)
                 check_answer(self._act("file_write"), transfer)
             checked, proven = self._compare(path, transfer.size, transfer.sha256, verify)
             return Written(transfer, checked, proven)
         except BaseException as error:
-            self._discard(path, error)
+            if opened:
+                self._discard(path, error, tidying)
             raise
 
     def download(
@@ -105,14 +113,14 @@ class FileStoreClient(FileFacts):
         """
         path = self._file_path(path)
         self.file_info(path)
-        descriptor = self._open(path, "rb")
+        descriptor = self._open(path, "rb", idle)
         checked: list[tuple[str, bool]] = []
 
         def accept(came: Transfer) -> None:
             check_answer(self._act("file_read"), came)
             checked.append(self._compare(path, came.size, came.sha256, verify))
 
-        with self._closing(descriptor):
+        with self._closing([descriptor], idle):
             arguments = (descriptor, HANDLE)
             transfer = checked_download(self, "file_read", target, arguments, accept=accept, idle=idle, progress=progress)
         return Written(transfer, *checked[0])
@@ -228,29 +236,30 @@ class FileStoreClient(FileFacts):
 
     # ------------------------------------------------------------------- parts
 
-    def _open(self, path: str, mode: str) -> object:
+    def _open(self, path: str, mode: str, idle: Timeout | None = None) -> object:
         try:
-            return self.call("open", path, mode)
+            return self.call("open", path, mode, timeout=idle)
         except DriverError as error:
             raise self._missing(error, path) from None
 
     @contextlib.contextmanager
-    def _closing(self, descriptor: object) -> Iterator[None]:
+    def _closing(self, opened: list[object], idle: Timeout | None = None, tidying: _Tidying | None = None) -> Iterator[None]:
+        """Closes what was opened meanwhile, if anything."""
         try:
             yield
         except BaseException as error:
-            if not is_silent(error):
+            if opened and not is_silent(error):
                 with contextlib.suppress(JumpstarterError):
-                    self.call("file_close", descriptor, timeout=_patience(error))
+                    self.call("file_close", opened[0], timeout=(tidying or _Tidying()).left(error))
             raise
-        self.call("file_close", descriptor)  # writes what the store still holds, so its error counts
+        self.call("file_close", opened[0], timeout=idle)  # writes what the store still holds, so its error counts
 
-    def _discard(self, path: str, error: BaseException) -> None:
+    def _discard(self, path: str, error: BaseException, tidying: _Tidying) -> None:
         """Removes a file that was not written completely, and says so in the error."""
         told = f"What was written of '{path}' may still be there."
         if not is_silent(error):
             with contextlib.suppress(JumpstarterError):
-                self.call("delete", path, timeout=_patience(error))
+                self.call("delete", path, timeout=tidying.left(error))
                 told = f"What was written of '{path}' was removed."
         add_note(error, told)
 
@@ -272,7 +281,7 @@ class FileStoreClient(FileFacts):
 
     def _hash_here(self, path: str) -> str:
         descriptor = self._open(path, "rb")
-        with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder, self._closing(descriptor):
+        with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder, self._closing([descriptor]):
             return download(self, "file_read", Path(folder) / "file", (descriptor, HANDLE)).sha256
 
     def _transplant(self, method: str, source: str, target: str) -> str:
@@ -319,6 +328,19 @@ def _stores_without_server(node: Node) -> Iterator[Node]:
         yield node
     for child in node.children.values():
         yield from _stores_without_server(child)
+
+
+class _Tidying:
+    """The time that all tidying after one error may take together."""
+
+    def __init__(self) -> None:
+        self._deadline: Deadline | None = None
+
+    def left(self, error: BaseException) -> float:
+        """Seconds that are left of it; it begins with the first question."""
+        if self._deadline is None:
+            self._deadline = Deadline(_patience(error))
+        return max(self._deadline.remaining, 0.01)
 
 
 def _patience(error: BaseException) -> float:

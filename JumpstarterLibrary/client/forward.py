@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import selectors
+import shutil
 import socket
 import tempfile
 import threading
@@ -80,9 +81,13 @@ class Forwarding:
         self._probe: Any = None
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-forward-{self.address}", daemon=True)
-        self._thread.start()
         self._device.journal.append(ForwardingOpened(driver=driver.path, address=self.address))
-        self._device.add_closer(self.close)
+        try:
+            self._device.add_closer(self.close)
+            self._thread.start()
+        except BaseException:  # also Robot's timeout and Ctrl-C
+            self.close()
+            raise
 
     @property
     def address(self) -> str:
@@ -115,7 +120,11 @@ class Forwarding:
         self._device.remove_closer(self.close)
         self._stopping.set()
         self._nudge()
-        self._thread.join(CLOSE_BUDGET + TICK)
+        if self._thread.ident is None:  # it was interrupted before it listened
+            self._stop_listening()
+            self._woken.close()
+        else:
+            self._thread.join(CLOSE_BUDGET + TICK)
         self._wake.close()
         self._device.journal.append(
             ForwardingClosed(
@@ -179,15 +188,21 @@ class Forwarding:
                             self._woken.recv(4096)
                     self._look_after()
         finally:
-            self._listener.close()
+            try:
+                self._stop_listening()
+            finally:
+                self._end_all()
+                self._woken.close()
+                if self._probe is not None:
+                    self._probe.cancel()
+
+    def _stop_listening(self) -> None:
+        self._listener.close()
+        with contextlib.suppress(OSError):  # somebody tidied up before us
             if self.path is not None:
                 self.path.unlink(missing_ok=True)
             if self._folder is not None:
                 self._folder.rmdir()
-            self._end_all()
-            self._woken.close()
-            if self._probe is not None:
-                self._probe.cancel()
 
     def _accept(self) -> None:
         if len(self._open) >= MOST_CONNECTIONS:
@@ -267,6 +282,7 @@ def forward_port(driver: DriverClient, host: str = LOOPBACK, port: int = 0, *, m
     with contextlib.ExitStack() as undo:
         undo.callback(listener.close)
         forwarding = Forwarding(driver, method, listener)
+        undo.callback(forwarding.close)
         undo.pop_all()
     return forwarding
 
@@ -283,19 +299,21 @@ def forward_unix(driver: DriverClient, path: str | Path | None = None, *, method
         UsageError: there is something at that path, or no socket can be made there.
     """
     driver.device.connection.check_usable(Act(driver.device.name, driver.path, method))
-    folder = Path(tempfile.mkdtemp(prefix="jumpstarter-forward-")) if path is None else None
-    place = folder / "socket" if folder else Path(path or "").absolute()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder, place = None, Path(path or "").absolute()
     try:
-        with contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as undo:  # whatever is undone may be gone already, and must not hide why
+            if path is None:
+                folder = Path(tempfile.mkdtemp(prefix="jumpstarter-forward-"))
+                undo.callback(shutil.rmtree, folder, ignore_errors=True)
+                place = folder / "socket"
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             undo.callback(listener.close)
-            if folder is not None:
-                undo.callback(folder.rmdir)
             listener.bind(str(place))
-            undo.callback(place.unlink)
+            undo.callback(place.unlink, missing_ok=True)
             place.chmod(0o600)
             listener.listen(BACKLOG)
             forwarding = Forwarding(driver, method, listener, place, folder)
+            undo.callback(forwarding.close)
             undo.pop_all()
             return forwarding
     except OSError as error:

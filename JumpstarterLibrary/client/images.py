@@ -6,14 +6,16 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import ConfigurationError
 from ..wire.abandoned import Abandoned
 from ..wire.compression import BLOCK, HEAD, CompressionError, Encoding, detect, unpack
-from ..wire.web import is_web, shown_url
+from ..wire.web import is_web, shown_url, wrong_url
 from .origins import check_file, read_bytes, read_file, read_url
+
+_SUFFIXES = {".gz": Encoding.GZIP, ".xz": Encoding.XZ, ".bz2": Encoding.BZ2, ".zst": Encoding.ZSTD}
 
 
 class Checksum:
@@ -71,7 +73,7 @@ class Source:
         self.encoding = encoding
         """How it is packed, where that is known before it is read."""
         self._pieces = pieces
-        self._checksum = Checksum(checksum) if checksum else None
+        self._checksum = Checksum(checksum) if checksum is not None else None
         self._unpack = unpack
 
     @staticmethod
@@ -113,6 +115,7 @@ class Source:
         stored = chain(taken, stored)
         encoding = detect(head) if self._unpack else None
         if encoding is None:
+            self._check_name()
             yield from stored
         else:
             try:
@@ -121,6 +124,15 @@ class Source:
                 raise ConfigurationError(f"Cannot unpack '{self.name}': {error}.") from None
         if self._checksum is not None:
             self._check(self._checksum, digests)
+
+    def _check_name(self) -> None:
+        """What is called an archive and is none was cut or damaged: sent as it is, it would look like a good image."""
+        promised = _SUFFIXES.get(PurePosixPath(self.name).suffix.lower()) if self._unpack else None
+        if promised is not None:
+            raise ConfigurationError(
+                f"Cannot unpack '{self.name}': its name promises {promised.value}, its content is none. Is it complete? "
+                "To send it as it is, give unpack=False or the file another name."
+            )
 
     def _digesting(self, what: str, pieces: Iterator[bytes], digests: dict[str, Any]) -> Iterator[bytes]:
         if self._checksum is None:
@@ -152,8 +164,10 @@ def open_source(path_or_url: str | Path, *, checksum: str | None = None, unpack:
         unpack: whether gzip, xz, bz2 and zstd files are unpacked; their content tells, not their name.
 
     Raises:
-        ConfigurationError: there is no such file, it cannot be read, or the checksum is none.
+        ConfigurationError: there is no such file, it cannot be read, the address is malformed, or the checksum is none.
     """
+    if isinstance(path_or_url, str) and (wrong := wrong_url(path_or_url)):
+        raise ConfigurationError(wrong)
     if isinstance(path_or_url, str) and is_web(path_or_url):
         url = path_or_url
         return Source(shown_url(url), lambda abandoned: read_url(url, abandoned), checksum=checksum, unpack=unpack)

@@ -17,24 +17,43 @@ SUFFIXES = {
     "image/webp": ".webp",
 }
 """File name endings by type."""
-_TAIL = 64 * 1024
-"""Bytes at the end of a JPEG in which its end mark is looked for: cameras pad their pictures."""
+_LITTLE = 16
+"""Bytes that may follow the end mark; any number of zeros may: cameras pad their pictures."""
+_SMALLEST_BMP = 30
+"""Bytes of the two headers without the palette, in the oldest form, and a dot."""
 
 
 def mime_of(data: bytes) -> str:
     """Returns the type of a picture, such as `image/jpeg`; empty if it is none that is known."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    if data[:2] == b"BM" and not _is_bmp(data):
+        return ""  # two letters with which a text can begin, too
     return next((mime for signature, mime in _SIGNATURES if data.startswith(signature)), "")
 
 
 def is_cut(data: bytes, mime: str) -> bool:
     """Whether the end of a picture is missing, where its type lets that be seen."""
     if mime == "image/jpeg":
-        return b"\xff\xd9" not in data[-_TAIL:]
+        return not _ends_with(data, b"\xff\xd9", 100)  # a thumbnail in front of the picture has an end mark, too
     if mime == "image/png":
-        return b"IEND" not in data[-16:]
-    return False
+        return not _ends_with(data, b"IEND\xaeB`\x82", 57)
+    if mime == "image/gif":
+        return not _ends_with(data, b";", 14)
+    if mime == "image/webp":
+        return len(data) < int.from_bytes(data[4:8], "little") + 8
+    return mime == "image/bmp" and len(data) < int.from_bytes(data[2:6], "little")
+
+
+def _ends_with(data: bytes, mark: bytes, least: int) -> bool:
+    whole = data.rstrip(b"\0")
+    return len(data) >= least and mark in whole[-len(mark) - _LITTLE :]
+
+
+def _is_bmp(data: bytes) -> bool:
+    """Whether the header fits the file: its length, four zeros, and where the dots begin. A part of such a file is one, too."""
+    size, dots = int.from_bytes(data[2:6], "little"), int.from_bytes(data[10:14], "little")
+    return size >= _SMALLEST_BMP and data[6:10] == bytes(4) and 26 <= dots < size and len(data) <= size + _LITTLE
 
 
 def size_of(data: bytes, mime: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -72,30 +73,33 @@ def run(
         OSError: it cannot be started.
     """
     deadline, begin = Deadline(timeout), time.monotonic()
-    process = subprocess.Popen(
-        list(command),
-        stdin=subprocess.DEVNULL if input is None and not keep_input_open else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=None if environment is None else dict(environment),
-        cwd=folder,
-        start_new_session=True,
-    )
-    stdout, stderr = _Output(), _Output()
+    process: subprocess.Popen[bytes] | None = None
+    stdout, stderr, stop = _Output(), _Output(), threading.Event()
     threads: list[threading.Thread] = []
     try:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL if input is None and not keep_input_open else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if environment is None else dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
         threads += [_start(stdout.read, process.stdout), _start(stderr.read, process.stderr)]
         if process.stdin is not None:
-            threads.append(_start(_write, process.stdin, input or b"", keep_input_open))
+            threads.append(_start(_write, process.stdin, input or b"", keep_input_open, stop))
         in_time = _wait(process, deadline)
     finally:  # also Robot's timeout and Ctrl-C
-        _end(process)
-        for thread in threads:
-            thread.join(GRACE)
-        for end in (process.stdin, process.stdout, process.stderr):
-            if end is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    end.close()
+        stop.set()
+        if process is not None:
+            _end(process)
+            for thread in threads:
+                thread.join(GRACE)
+            for end in (process.stdin, process.stdout, process.stderr):
+                if end is not None:
+                    with contextlib.suppress(OSError, ValueError):
+                        end.close()
     outcome = CommandOutcome(stdout.text, stderr.text, process.returncode, time.monotonic() - begin)
     if not in_time:
         raise CommandTimeout(command[0], deadline.total, outcome)
@@ -139,11 +143,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _write(pipe: IO[bytes], data: str | bytes, keep_open: bool) -> None:
+def _write(pipe: IO[bytes], data: str | bytes, keep_open: bool, stop: threading.Event) -> None:
+    """Writes without ever blocking: whatever holds the other end and does not read may outlive the program."""
     with contextlib.suppress(OSError, ValueError):  # it does not read, or has gone
-        pipe.write(data.encode() if isinstance(data, str) else data)
-        pipe.flush()
-        if not keep_open:
+        os.set_blocking(pipe.fileno(), False)
+        rest = memoryview(data.encode() if isinstance(data, str) else data)
+        poll = select.poll()
+        poll.register(pipe.fileno(), select.POLLOUT)
+        while rest and not stop.is_set():
+            if poll.poll(TICK * 1000):
+                rest = rest[os.write(pipe.fileno(), rest) :]
+        if not keep_open and not rest:
             pipe.close()
 
 

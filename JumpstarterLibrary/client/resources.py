@@ -8,7 +8,7 @@ time in which nothing moves.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import CallTimeoutError, DriverError, DriverTimeoutError, InfrastructureError, JumpstarterError, UsageError
@@ -42,6 +42,7 @@ def upload(
     *,
     idle: Timeout | None = None,
     progress: Progress | None = None,
+    prepare: Callable[[], object] | None = None,
 ) -> Transfer:
     """Hands an image to a method of a driver, and waits until the method returns.
 
@@ -52,6 +53,8 @@ def upload(
         arguments: the method's; `HANDLE` stands where it wants the handle.
         idle: how long nothing may move; the device's timeout unless given.
         progress: is told how far it is.
+        prepare: is called before the driver's method, once the beginning of the image was read; what it returns becomes the
+            first argument.
 
     Raises:
         ConfigurationError: the image cannot be read, is corrupt, or has another checksum.
@@ -59,7 +62,7 @@ def upload(
         CallTimeoutError, DriverTimeoutError: nothing moved for too long.
         JumpstarterError: see `JumpstarterLibrary.errors`.
     """
-    return _Upload(driver, method, arguments, idle, progress).run(source)
+    return _Upload(driver, method, arguments, idle, progress).run(source, prepare)
 
 
 def download(
@@ -142,7 +145,7 @@ class _Moving:
 
 
 class _Upload(_Moving):
-    def run(self, source: Source) -> Transfer:
+    def run(self, source: Source, prepare: Callable[[], object] | None = None) -> Transfer:
         sender = Sender(source)
         stream = ResourceStream(self.connection, self.act, self.uuid, sender.frames())
         call: PendingCall | None = None
@@ -150,6 +153,8 @@ class _Upload(_Moving):
             try:
                 sender.start()
                 self._wait_for_beginning(sender, source)
+                if prepare is not None:
+                    self.arguments = (prepare(), *self.arguments)
                 stream.open(self.idle)
                 call = PendingCall(self.connection, self.act, self.uuid, replace_handle(self.arguments, stream.handle))
                 call.start()

@@ -56,13 +56,13 @@ class SSHClient(DriverClient):
         """The driver whose byte stream leads to the device's SSH server."""
         return self.children.get("tcp", self)
 
-    def default_user(self) -> str:
+    def default_user(self, deadline: Deadline | None = None) -> str:
         """Returns who logs in unless somebody else is named; empty if the driver does not say."""
-        return str(self._setting("get_default_username") or "")
+        return str(self._setting("get_default_username", deadline) or "")
 
-    def identity(self) -> str | None:
+    def identity(self, deadline: Deadline | None = None) -> str | None:
         """Returns the private key that the exporter has for the device, if it has one."""
-        key = self._setting("get_ssh_identity", secret=True)
+        key = self._setting("get_ssh_identity", deadline, secret=True)
         self.device.connection.redact.add(str(key) if key else None)
         return str(key) if key else None
 
@@ -73,6 +73,8 @@ class SSHClient(DriverClient):
         identity: str | None = None,
         host_key: str | None = None,
         options: list[str] | None = None,
+        *,
+        deadline: Deadline | None = None,
     ) -> SSHLogin:
         """Completes who logs in by what the driver knows.
 
@@ -82,6 +84,7 @@ class SSHClient(DriverClient):
             identity: private key as text; the driver's unless this or a password is given.
             host_key: the device's public key; not checked unless given.
             options: further arguments for `ssh` and `scp`.
+            deadline: of the whole act, of which asking the driver is a part; see `deadline`.
 
         Raises:
             UsageError: nobody says who.
@@ -89,11 +92,11 @@ class SSHClient(DriverClient):
         redact = self.device.connection.redact
         redact.add(password)
         redact.add(identity)
-        user = user or self.default_user()
+        user = user or self.default_user(deadline)
         if not user:
             raise UsageError(f"SSH to {self._place} needs a user: the driver has no default. Give user=.")
         if identity is None and password is None:
-            identity = self.identity()
+            identity = self.identity(deadline)
         return SSHLogin(user, password, identity, host_key, tuple(options or ()))
 
     def execute(
@@ -101,7 +104,7 @@ class SSHClient(DriverClient):
         command: str,
         login: SSHLogin,
         *,
-        timeout: Timeout | None = None,
+        timeout: Timeout | Deadline | None = None,
         input: str | None = None,  # noqa: A002 - what it is called everywhere
         keep_input_open: bool = False,
         direct: bool = False,
@@ -132,7 +135,7 @@ class SSHClient(DriverClient):
             return outcome
 
     def put(
-        self, source: Path, target: str, login: SSHLogin, *, timeout: Timeout | None = None, direct: bool = False
+        self, source: Path, target: str, login: SSHLogin, *, timeout: Timeout | Deadline | None = None, direct: bool = False
     ) -> tuple[str, int]:
         """Copies a file to the device. It gets its name there when all of it has arrived.
 
@@ -178,7 +181,7 @@ class SSHClient(DriverClient):
         return target, size
 
     def get(
-        self, source: str, target: Path, login: SSHLogin, *, timeout: Timeout | None = None, direct: bool = False
+        self, source: str, target: Path, login: SSHLogin, *, timeout: Timeout | Deadline | None = None, direct: bool = False
     ) -> tuple[Path, int]:
         """Copies a file from the device. It gets its name here when all of it has arrived.
 
@@ -234,13 +237,19 @@ class SSHClient(DriverClient):
     def _place(self) -> str:
         return Act(self.device.name, self.path, "ssh").place
 
-    def _deadline(self, timeout: Timeout | None) -> Deadline:
+    def _deadline(self, timeout: Timeout | Deadline | None) -> Deadline:
+        return timeout if isinstance(timeout, Deadline) else self.deadline(timeout)
+
+    def deadline(self, timeout: Timeout | None) -> Deadline:
+        """Returns one deadline for completing a login and what is done with it; the device's timeout unless one is given."""
         return Deadline(self.device.timeout_seconds if timeout is None else timeout)
 
-    def _setting(self, method: str, *, secret: bool = False) -> object:
+    def _setting(self, method: str, deadline: Deadline | None, *, secret: bool = False) -> object:
+        limit = self.device.timeout_seconds
+        limit = limit if deadline is None else min(limit, deadline.remaining)
         act = Act(self.device.name, self.path, method)
         try:
-            return self.device.connection.call(act, self.node.uuid, (), self.device.timeout_seconds, secret_result=secret)
+            return self.device.connection.call(act, self.node.uuid, (), limit, secret_result=secret)
         except DriverMethodNotFoundError:  # a network alone knows nothing about users
             return None
 

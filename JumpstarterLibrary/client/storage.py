@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..errors import (
     DriverError,
     DriverMethodNotFoundError,
     DriverNotSupportedError,
+    DriverTimeoutError,
     InfrastructureError,
     JumpstarterError,
     UsageError,
@@ -32,6 +34,7 @@ FETCHING = timedelta(hours=1)
 SWITCHING_BACK = 2.0
 """Seconds for giving the card back after an error; less where the lab is what broke, or where the user waits."""
 SWITCHING_BACK_QUICKLY = 0.3
+SWITCHING_BACK_AFTER_STALL = 0.8
 PAUSES = (0.05, 0.1, 0.2)
 """Seconds between the attempts."""
 
@@ -269,18 +272,25 @@ class StorageMuxClient(FlasherClient):
         except BaseException as error:
             self._give_back(error)
             raise
-        try:
-            self.dut()
-        except JumpstarterError as error:
-            add_note(error, "The transfer itself was complete, and the card may still be at the host.")
-            raise
+        for pause in (*PAUSES, None):
+            try:
+                self.dut()
+            except JumpstarterError as error:
+                # A read that was ended once enough had come may take a moment to end in the driver.
+                if pause is None or not isinstance(error, DriverError) or isinstance(error, DriverTimeoutError):
+                    add_note(error, "The transfer itself was complete, and the card may still be at the host.")
+                    raise
+                time.sleep(pause)
+            else:
+                return
 
     def _give_back(self, error: BaseException) -> None:
         if is_silent(error):
             add_note(error, "The card may still be at the host.")
             return
         broken = isinstance(error, InfrastructureError) or not isinstance(error, JumpstarterError)
-        deadline = Deadline(SWITCHING_BACK_QUICKLY if broken else SWITCHING_BACK)
+        stalled = SWITCHING_BACK_AFTER_STALL if isinstance(error, DriverTimeoutError) else SWITCHING_BACK
+        deadline = Deadline(SWITCHING_BACK_QUICKLY if broken else stalled)
         pauses = iter(PAUSES)
         while True:
             try:

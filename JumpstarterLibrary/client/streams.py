@@ -53,7 +53,10 @@ class ByteStream:
         self._act = act
         # The limit is a count beside the queue, so that ending the stream needs no room in it.
         self._outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._room = threading.Semaphore(QUEUED_FRAMES)
+        # One token for each frame that may wait. A queue of C's, as an interrupt in a semaphore would leave it locked for good.
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(QUEUED_FRAMES):
+            self._room.put(None)
         self._finished = False
         request = json.dumps({"kind": "driver", "uuid": uuid, "method": act.method})
         metadata = ((REQUEST_KEY, request), *(connection.metadata or ()))
@@ -103,7 +106,7 @@ class ByteStream:
         deadline = Deadline(timeout)
         for part in frames.split(data):
             self._check_open()
-            while not self._room.acquire(timeout=min(deadline.remaining, TICK)):
+            while not self._take_room(min(deadline.remaining, TICK)):
                 self._check_open()
                 if deadline.expired:
                     raise CallTimeoutError(
@@ -136,9 +139,16 @@ class ByteStream:
         try:
             while (item := self._outgoing.get()) is not _END:
                 yield item
-                self._room.release()
+                self._room.put(None)
         finally:
             self._drained.set()
+
+    def _take_room(self, timeout: float) -> bool:
+        try:
+            self._room.get(timeout=timeout)
+        except queue.Empty:
+            return False
+        return True
 
     def _check_open(self) -> None:
         if self._finished or not self._rpc.is_active():

@@ -105,7 +105,7 @@ def expecting(act: Act, size: int | None, checksum: str | None) -> Callable[[Tra
     Raises:
         ConfigurationError: the checksum is none, or of another kind.
     """
-    wanted = Checksum(checksum) if checksum else None
+    wanted = Checksum(checksum) if checksum is not None else None
     if wanted is not None and wanted.algorithm != "sha256":
         raise ConfigurationError(f"'{checksum}' is a checksum by {wanted.algorithm}, and what comes from a device has sha256.")
 

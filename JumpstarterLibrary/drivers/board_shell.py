@@ -54,7 +54,7 @@ class Shell(CommandLine):
     def __init__(self, terminal: Terminal, board: Surroundings, prompt: str) -> None:
         super().__init__(terminal, prompt)
         self.board = board
-        self.variables = {"HOME": "/root", "USER": board.user, "PATH": "/bin", "SHELL": "/bin/sh", "TERM": "vt100"}
+        self.variables = {"HOME": "/root", "USER": board.user, "PATH": "/bin", "SHELL": "/bin/sh", "TERM": "vt100", "PPID": "1"}
         terminal.interrupt_text = "^C"
 
     def busy(self, *, working: bool) -> None:

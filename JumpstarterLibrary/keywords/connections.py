@@ -110,7 +110,8 @@ class ConnectionKeywords(KeywordGroup):
         Args:
             count: How many bytes.
             until: The mark, which is part of what is returned.
-            encoding: How bytes become text; with `${NONE}` they are returned as they are.
+            encoding: How bytes become text; with `${NONE}` they are returned as they are. Without `count` and `until`, a
+                letter of which only a part has come stays for the next time.
             connection: What [Open Connection] or [Open Driver Stream] returned; the one that was opened last unless given.
             timeout: How long to wait; the library's timeout unless given.
 
@@ -133,6 +134,12 @@ class ConnectionKeywords(KeywordGroup):
         ```
         """
         stream = self._connection(connection)
+        if count is None and until is None and encoding is not None:
+            try:
+                data = stream.receive_whole(encoding, timeout)
+            except LookupError:
+                raise UsageError(f"There is no encoding '{encoding}'. What came over {stream} can still be received.") from None
+            return self._text(stream, data, encoding)
         mark = until.encode(encoding or "UTF-8") if isinstance(until, str) else until
         data = stream.receive(count, mark, timeout)
         if (count is not None and len(data) < count) or (mark is not None and not data.endswith(mark)):

@@ -11,6 +11,9 @@ from ..client.device import Device
 from ..errors import UsageError
 from .base import KeywordGroup
 
+MOST_SHOWN = 4_000
+"""Characters of a command's output that stand in the log."""
+
 
 class ConsoleGroup(KeywordGroup):
     """Base of the console keyword classes: access to the console that is meant."""
@@ -55,7 +58,8 @@ class ConsoleGroup(KeywordGroup):
     def found(self, match: ConsoleMatch) -> ConsoleMatch:
         """Logs where a match was found, and returns it."""
         since_power = f", {match.since_power_on:.3f} s after power on" if match.since_power_on is not None else ""
-        logger.info(f"{match.console}: '{match.line}'  [{match.elapsed:+.3f} s{since_power}]")
+        waited = f"after {match.elapsed:.3f} s" if match.elapsed >= 0 else f"said {-match.elapsed:.3f} s before the wait"
+        logger.info(f"{match.console}: '{match.line}'  [{waited}{since_power}]")
         return match
 
     def around(self, console: Console, act: Callable[[], None], wait: Callable[[], ConsoleMatch]) -> ConsoleMatch:
@@ -63,3 +67,10 @@ class ConsoleGroup(KeywordGroup):
         console.mark("last act")
         act()
         return self.found(wait())
+
+
+def shown_output(text: str) -> str:
+    """Shortens the output of a command for the log; the console's block and file have more."""
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[: MOST_SHOWN // 2]}\n[… {len(text) - MOST_SHOWN} characters …]\n{text[-MOST_SHOWN // 2 :]}"

@@ -8,10 +8,11 @@ from robot.api import logger
 from robot.api.types import Secret
 
 from ..client.console import CommandResult, ConsoleMatch, Match
+from ..client.console.commands import LOGIN_PROMPT, PASSWORD_PROMPT
 from ..client.console.options import control_character
 from ..errors import ConsoleError, DriverMethodNotFoundError, DriverNotSupportedError
 from .base import Tag, keyword
-from .console_base import ConsoleGroup
+from .console_base import ConsoleGroup, shown_output
 
 
 class ConsoleCommandKeywords(ConsoleGroup):
@@ -197,13 +198,13 @@ class ConsoleCommandKeywords(ConsoleGroup):
         username: str,
         password: str | Secret | None = None,
         *,
-        login_prompt: str = r"login:\s*$",
-        password_prompt: str = r"[Pp]assword:\s*$",
+        login_prompt: str = LOGIN_PROMPT,
+        password_prompt: str = PASSWORD_PROMPT,
         prompt: str | None = None,
         timeout: timedelta | None = None,
         console: str | None = None,
     ) -> None:
-        """Waits for the login prompt and logs in. Does nothing if a shell is there already.
+        """Waits for the login prompt and logs in. Does nothing if a shell is there already; it is asked whether it is one.
 
         Args:
             username: Who.
@@ -241,7 +242,7 @@ class ConsoleCommandKeywords(ConsoleGroup):
     @keyword(tags=[Tag.CONSOLE])
     def execute_console_command(
         self,
-        command: str,
+        command: str | Secret,
         *,
         expected_rc: int | None = None,
         timeout: timedelta | None = None,
@@ -253,7 +254,7 @@ class ConsoleCommandKeywords(ConsoleGroup):
         next command interrupts it first.
 
         Args:
-            command: One line for a POSIX shell.
+            command: One line for a POSIX shell; a `Secret` is masked wherever it turns up.
             expected_rc: Fails if the exit status is another one; not checked unless given.
             timeout: How long it may run; the library's timeout unless given.
             console: Which console; the current one unless given.
@@ -277,11 +278,12 @@ class ConsoleCommandKeywords(ConsoleGroup):
         ```
         """
         opened = self.console(console)
-        result = opened.execute(command, timeout=timeout)
-        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{result.stdout}")
+        line = self._revealed(command)
+        result = opened.execute(line, timeout=timeout)
+        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{shown_output(result.stdout)}")
         if expected_rc is not None and result.rc != expected_rc:
             raise ConsoleError(
-                f"'{command}' on console '{opened.name}' of '{opened.device.name}' ended with exit status {result.rc}, expected "
+                f"'{line}' on console '{opened.name}' of '{opened.device.name}' ended with exit status {result.rc}, expected "
                 f"{expected_rc}. It printed:\n{result.stdout[-2000:]}"
             )
         return result

@@ -18,6 +18,7 @@ from ..client.processes import CommandOutcome
 from ..client.ssh import SSHClient, ssh_client
 from ..client.ssh_tools import SSHLogin, identity_file, read_identity
 from ..errors import ConfigurationError, DriverError
+from ..wire.deadline import Deadline
 from .base import KeywordGroup, Tag, keyword
 from .shell import report_outcome
 
@@ -79,9 +80,10 @@ class SSHKeywords(KeywordGroup):
         ```
         """
         client = ssh_client(self.device, driver)
-        login = self._login(client, user, password, identity, host_key=host_key, options=options)
+        deadline = client.deadline(timeout)
+        login = self._login(client, user, password, identity, host_key=host_key, options=options, deadline=deadline)
         outcome = client.execute(
-            command, login, timeout=timeout, input=self.reveal(input), keep_input_open=keep_input_open, direct=direct
+            command, login, timeout=deadline, input=self.reveal(input), keep_input_open=keep_input_open, direct=direct
         )
         report_outcome(outcome, expected_rc, f"'{command}' over SSH on {Act(client.device.name, client.path, '').place}")
         return outcome
@@ -133,8 +135,9 @@ class SSHKeywords(KeywordGroup):
         ```
         """
         client = ssh_client(self.device, driver)
-        login = self._login(client, user, password, identity, host_key=host_key, options=options)
-        path, size = client.put(source, destination, login, timeout=timeout, direct=direct)
+        deadline = client.deadline(timeout)
+        login = self._login(client, user, password, identity, host_key=host_key, options=options, deadline=deadline)
+        path, size = client.put(source, destination, login, timeout=deadline, direct=direct)
         logger.info(f"{source} → {path} on the device, {size} bytes")
         return path
 
@@ -185,8 +188,9 @@ class SSHKeywords(KeywordGroup):
         ```
         """
         client = ssh_client(self.device, driver)
-        login = self._login(client, user, password, identity, host_key=host_key, options=options)
-        path, size = client.get(source, destination, login, timeout=timeout, direct=direct)
+        deadline = client.deadline(timeout)
+        login = self._login(client, user, password, identity, host_key=host_key, options=options, deadline=deadline)
+        path, size = client.get(source, destination, login, timeout=deadline, direct=direct)
         logger.info(f"{source} on the device → {path}, {size} bytes")
         return path
 
@@ -261,10 +265,11 @@ class SSHKeywords(KeywordGroup):
         *,
         host_key: str | None = None,
         options: list[str] | None = None,
+        deadline: Deadline | None = None,
     ) -> SSHLogin:
         key = identity.value if isinstance(identity, Secret) else identity
         text = None if key is None else self.reveal(read_identity(key))
-        return client.login(user, self.reveal(password), text, host_key, options)
+        return client.login(user, self.reveal(password), text, host_key, options, deadline=deadline)
 
 
 def _ssh_library(name: str) -> Any:

@@ -11,6 +11,7 @@ from robot.api.types import Secret
 from ..client.resources import Transfer
 from ..report.progress import ProgressBar, progress_bar
 from ..report.transfers import describe
+from ..wire.web import secret_pieces
 from .base import KeywordGroup
 
 
@@ -34,4 +35,9 @@ class TransferGroup(KeywordGroup):
 
     def revealed(self, source: str | Path | Secret) -> str | Path:
         """A file or web address as it is; a secret one is masked wherever it turns up from now on."""
-        return (self.reveal(source) or "") if isinstance(source, Secret) else source
+        if not isinstance(source, Secret):
+            return source
+        text = self.reveal(source) or ""
+        for piece in secret_pieces(text):
+            self.reveal(piece)
+        return text

@@ -14,7 +14,7 @@ from ..client.uboot import u_boot_of
 from ..errors import ConsoleError
 from ..wire.deadline import Deadline
 from .base import Tag, keyword
-from .console_base import ConsoleGroup
+from .console_base import ConsoleGroup, shown_output
 
 
 class UBootKeywords(ConsoleGroup):
@@ -113,7 +113,7 @@ class UBootKeywords(ConsoleGroup):
         opened = self.console(console)
         deadline = opened.deadline(timeout)
         result = self._u_boot(console, prompt, deadline).execute(command, timeout=deadline)
-        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{result.stdout}")
+        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{shown_output(result.stdout)}")
         if expected_rc is not None and result.rc != expected_rc:
             raise ConsoleError(
                 f"U-Boot's '{command}' on console '{opened.name}' of '{opened.device.name}' ended with exit status {result.rc}, "

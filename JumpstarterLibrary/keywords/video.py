@@ -23,7 +23,7 @@ class VideoKeywords(KeywordGroup):
         Pictures up to 128 KiB stand in log.html itself; larger ones are linked to. The file has what the driver sent, unchanged.
 
         Args:
-            path: The file, relative to `${OUTPUT DIR}`; a name without ending gets that of the picture's type. Unless given, a
+            path: The file, relative to `${OUTPUT DIR}`; a name without a picture's ending gets that of its type. Unless given, a
                 new file in `${OUTPUT DIR}/jumpstarter`, named after session and driver.
             driver: Path of the video driver; see [Choosing a driver].
             timeout: How long the picture may take; the library's timeout unless given.
@@ -33,6 +33,7 @@ class VideoKeywords(KeywordGroup):
 
         Raises:
             DEVICE: the driver sent no picture, or a part of one.
+            CONFIGURATION: the file cannot be written.
 
         ```robotframework
         *** Test Cases ***

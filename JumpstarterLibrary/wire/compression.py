@@ -19,16 +19,18 @@ else:
 BLOCK = 1024 * 1024
 """Bytes that one step of unpacking gives at most, so that a small archive of a large image stays small in memory."""
 
-HEAD = 18
+HEAD = 64
 """Bytes from the beginning of a file that tell its encoding."""
 
 _MAGIC = re.compile(
     rb"(?P<gzip>\x1f\x8b\x08)"
     rb"|(?P<xz>\xfd7zXZ\x00)"
     rb"|(?P<bz2>BZh[1-9](1AY&SY|\x17rE8P\x90))"
-    rb"|(?P<zstd>\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18.{4}(\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18))",
+    rb"|(?P<zstd>\x28\xb5\x2f\xfd)",
     re.DOTALL,
 )
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18(?P<size>.{4})", re.DOTALL)
+_FRAME_BEGIN = re.compile(rb"(\x28(\xb5(\x2f\xfd?)?)?|[\x50-\x5f](\x2a(\x4d\x18?)?)?)?")  # or what the head still has of it
 
 
 class Encoding(Enum):
@@ -100,7 +102,13 @@ _ERRORS = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, EOFError, ValueE
 def detect(head: bytes) -> Encoding | None:
     """Tells the encoding of a file by its first bytes, at best `HEAD` of them."""
     match = _MAGIC.match(head)
-    return Encoding(match.lastgroup) if match and match.lastgroup else None
+    if match and match.lastgroup:
+        return Encoding(match.lastgroup)
+    # Parallel packers put frames before the data that hold no data, with the sizes of the others in them.
+    place = 0
+    while frame := _SKIPPABLE.match(head, place):
+        place = frame.end() + int.from_bytes(frame["size"], "little")
+    return Encoding.ZSTD if place and _FRAME_BEGIN.fullmatch(head[place : place + 4]) else None
 
 
 class Unpacker:

@@ -12,6 +12,9 @@ _MASKS = (MASK, html.escape(MASK))
 
 
 SHORTEST_PASSWORD = 4
+SHORTEST_IN_PIECES = 5
+"""Letters of a secret that is also looked for in pieces; of a shorter one too much would look like it."""
+_BETWEEN = r"(?:(?:\x1b|\\x1b|\u241b)\[[0-?]*[ -/]*[@-~]|[\r\n]|\\[rn])*"
 
 
 def is_secret(username: object, password: str) -> bool:
@@ -52,7 +55,9 @@ class Redactor:
             self._secrets = {*self._secrets, secret}
             forms = {form for known in self._secrets for form in _forms(known)}
             # The longest first, where one secret begins another; and the masks, so that nothing is masked twice.
-            self._pattern = re.compile("|".join(map(re.escape, [*_MASKS, *sorted(forms, key=len, reverse=True)])))
+            whole = map(re.escape, [*_MASKS, *sorted(forms, key=len, reverse=True)])
+            pieces = (_in_pieces(known) for known in self._secrets if len(known) >= SHORTEST_IN_PIECES)
+            self._pattern = re.compile("|".join([*whole, *pieces]))
 
     def known(self) -> list[str]:
         """Returns the secrets, for views that have to find them in pieces."""
@@ -71,8 +76,14 @@ def _mask(match: re.Match[str]) -> str:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """The secret as it is, as Python quotes it (alone, or beside both kinds of quotes), and each of these in HTML."""
-    for form in (secret, repr(secret)[1:-1], repr(f"{secret}'\"")[1:-4]):
+    """The secret as it is, as Python quotes it (alone, beside both kinds of quotes, as bytes), and each of these in HTML."""
+    raw = secret.encode(errors="surrogatepass")
+    for form in (secret, repr(secret)[1:-1], repr(f"{secret}'\"")[1:-4], repr(raw)[2:-1], raw.decode("latin-1")):
         yield form
         yield html.escape(form)
         yield html.escape(form, quote=False)
+
+
+def _in_pieces(secret: str) -> str:
+    """A pattern for the secret as a terminal shows it: with colours and line ends between its letters, quoted or not."""
+    return _BETWEEN.join(map(re.escape, secret))

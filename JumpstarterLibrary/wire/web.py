@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -15,9 +17,13 @@ from .abandoned import Abandoned
 
 TIMEOUT = 30.0
 """Seconds that a web server may be silent."""
+SHORTEST_PIECE = 5
 SCHEMES = ("http", "https")
 _CARRIED = ("accept", "accept-encoding", "content-length", "content-type", "range", "user-agent")
 """Headers that follow a redirection to another server; any other may hold a secret."""
+_WEB = re.compile(r"\s*(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]*)", re.IGNORECASE)
+_WHOLE = 200
+"""The status of a whole file; any other good one is a part of it, or nothing at all."""
 _SAME_METHOD = (307, 308)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -43,10 +49,48 @@ def is_web(url: str) -> bool:
         return False
 
 
+def wrong_url(url: str) -> str:
+    """Says why a web address cannot be fetched; empty if it can, or if it is none. Shows no more of it than scheme and host."""
+    if not (match := _WEB.match(url)):
+        return ""
+    try:
+        parts = urlsplit(url)
+        wrong = "" if parts.hostname and (parts.port is None or parts.port) else "it has no host, or no usable port"
+        if "@" in parts.netloc:
+            wrong = "it has a user name or a password in it, which is not supported"
+    except ValueError:
+        wrong = "its host or its port is malformed"
+    if not re.fullmatch(r"[!-~]+", url):
+        wrong = "it has blanks or other characters in it that have to be percent-encoded"
+    host = match["host"] if "@" not in url else ""
+    return f"Cannot fetch from {match['scheme'].lower()}://{host}...: this is no usable address: {wrong}." if wrong else ""
+
+
 def shown_url(url: str) -> str:
     """A web address for people: without password and query, which often hold secrets."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def secret_pieces(url: str) -> list[str]:
+    """The parts of a secret web address that may turn up alone: user name and password, path, query. Short ones are left out."""
+    try:
+        parts = urlsplit(url)
+        shown = shown_url(url)
+    except ValueError:
+        return []
+    if not is_web(url):
+        return []
+    login = parts.netloc.rpartition("@")[0]
+    pieces = [
+        shown,
+        login,
+        login.partition(":")[2],
+        parts.path,
+        parts.query,
+        *(part.partition("=")[2] for part in parts.query.split("&")),
+    ]
+    return [piece for piece in dict.fromkeys(pieces) if len(piece) >= SHORTEST_PIECE]
 
 
 @contextlib.contextmanager
@@ -79,13 +123,34 @@ def request(
     try:
         made = urllib.request.Request(url, data=body, headers=wanted, method=method)  # noqa: S310 - the opener knows no other schemes
         with _opener(abandoned).open(made, timeout=TIMEOUT) as answer:
+            if method == "GET" and answer.status != _WHOLE and not any(key.lower() == "range" for key in wanted):
+                raise WebRefusedError(f"'{name}': {_said(answer.status)}, and only {_WHOLE} is a whole file")
             yield Response(name, answer)
     except urllib.error.HTTPError as error:
         with error:
             raise WebRefusedError(f"'{name}': {_said(error.code)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = "abandoned" if abandoned.over else getattr(error, "reason", None) or error
+        reason = "abandoned" if abandoned.over else _reason(error)
         raise WebError(f"'{name}': {reason}") from None
+
+
+def _reason(error: BaseException) -> str:
+    # Not the texts of urllib and http.client: they may have the whole address in them.
+    inner = getattr(error, "reason", None)
+    if isinstance(error, urllib.error.URLError) and isinstance(inner, BaseException):
+        return _reason(inner)
+    told: object = None
+    if isinstance(error, _ElsewhereError):
+        told = inner
+    elif isinstance(error, TimeoutError):
+        told = "timed out"
+    elif isinstance(error, ssl.SSLError):
+        told = getattr(error, "verify_message", None) or error.reason
+    elif isinstance(error, http.client.HTTPException):
+        told = f"the server's answer is malformed, or broke off ({type(error).__name__})"
+    elif isinstance(error, OSError):
+        told = error.strerror
+    return str(told or f"the request failed ({type(error).__name__})")
 
 
 def _said(code: int) -> str:
@@ -116,11 +181,15 @@ class Response:
         try:
             piece: bytes = self._answer.read(size)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise WebError(f"'{self._name}': {error}") from None
+            raise WebError(f"'{self._name}': {_reason(error)}") from None
         self.count += len(piece)
         if not piece and self.size is not None and self.count < self.size:
             raise WebError(f"'{self._name}': the server broke off after {self.count} of {self.size} bytes")
         return piece
+
+
+class _ElsewhereError(urllib.error.URLError):
+    """A redirection that is not followed; its reason is in our own words."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -131,7 +200,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         if not is_web(newurl):
             fp.close()
-            raise urllib.error.URLError(f"redirected to '{shown_url(newurl)[:100]}', which is no http or https address")
+            raise _ElsewhereError(f"redirected to '{shown_url(newurl)[:100]}', which is no http or https address")
         method, data = req.get_method(), req.data
         if method != "GET":
             if code not in _SAME_METHOD:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import signal
 import threading
 import time
 
 import pytest
-from console_support import open_console
+from console_support import BareConsole, open_console
 
 from JumpstarterLibrary.client import connect
 from JumpstarterLibrary.client.console import Match, Mode, reader, wait_on_any
@@ -262,3 +264,40 @@ class TestLogin:
         threading.Timer(4.2, serial.device.serial.call, ["send", "bench login: "]).start()
         threading.Timer(4.6, serial.device.serial.call, ["send", "\n# "]).start()
         serial.login("root", timeout=20)
+
+
+class Interrupted(BaseException):
+    """What Robot's timeouts and Ctrl-C are: raised anywhere in the main thread."""
+
+
+def test_hundreds_of_interrupted_waits_leave_the_reader_alive_and_nobody_following():
+    console, ended = BareConsole(settle=0.0), threading.Event()
+
+    def talk() -> None:
+        while not ended.is_set():
+            console.say("line\n")
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    source, count = random.Random(1), 0
+    try:
+        for _ in range(400):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, source.uniform(0.0005, 0.004))
+                console.wait_for_line("never", timeout=5, since="now")
+            except Interrupted:
+                count += 1
+            said = console.transcript.bytes_received
+            eventually(lambda said=said: console.transcript.bytes_received > said)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        ended.set()
+        thread.join(10)
+    assert count == 400
+    assert not thread.is_alive()
+    assert console.transcript._followers == []

@@ -71,7 +71,7 @@ def test_without_a_file_what_has_left_memory_is_an_error(small, monkeypatch):
     flood(small)
     small._files.close()
     monkeypatch.setattr(small, "_files", None)
-    with pytest.raises(UsageError, match=r"characters have left memory, and there is no file of it"):
+    with pytest.raises(UsageError, match=r"characters have left memory\. .*there is no file of it"):
         list(small.output("session start"))
 
 

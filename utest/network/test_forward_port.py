@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -289,6 +291,39 @@ def test_a_unix_socket(device: Device, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="already in use"):
         forward_unix(device.tcp, given)
     assert given.read_text() == "mine"
+
+
+class Interrupted(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("place", ["chmod", "start"])
+def test_an_interrupt_while_a_unix_socket_is_made_leaves_nothing(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(*((Path, "chmod") if place == "chmod" else (threading.Thread, "start")), interrupted)
+        with pytest.raises(Interrupted):
+            forward_unix(device.tcp)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_unix_socket_whose_folder_somebody_removed_still_ends_its_connections(device: Device) -> None:
+    with forward_unix(device.tcp) as forwarding, socket.socket(socket.AF_UNIX) as connection:
+        assert forwarding.path is not None
+        connection.settimeout(20)
+        connection.connect(forwarding.address)
+        connection.sendall(b"hello")
+        assert connection.recv(10) == b"hello"
+        shutil.rmtree(forwarding.path.parent)
+        forwarding.close()
+        with suppress(ConnectionError):
+            assert connection.recv(10) == b""
+    assert forwarding.open_connections == 0
 
 
 def test_curl_fetches_a_file_through_it(kind: str, tmp_path: Path) -> None:

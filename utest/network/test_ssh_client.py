@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import anyio
 import pytest
 from helpers.exporters import free_port
 from helpers.results import eventually
@@ -27,6 +28,7 @@ from JumpstarterLibrary.errors import (
     TransferMismatchError,
     UsageError,
 )
+from JumpstarterLibrary.exporter import Driver, Session, export
 from JumpstarterLibrary.journal import CallEnded
 
 MIB = 1024 * 1024
@@ -337,3 +339,25 @@ def test_a_passwordless_folder_is_private_while_it_lasts(client: SSHClient, sshd
         done.set()
         thread.join()
     assert modes == {("jumpstar", 0o700), ("identity", 0o600)}
+
+
+class SilentSSH(Driver):
+    """Answers no question about who logs in."""
+
+    @classmethod
+    def client(cls) -> str:
+        return next(iter(sorted(SSHClient.tags)))
+
+    @export
+    async def get_default_username(self) -> str:
+        await anyio.sleep(30)
+        return ""
+
+
+def test_a_deadline_covers_what_the_driver_is_asked() -> None:
+    with Session(root_device=SilentSSH()) as session, session.serve_unix() as path, connect(path, timeout=20) as device:
+        client = device.driver_of(SSHClient)
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            client.login(deadline=client.deadline(0.3))
+        assert time.monotonic() - begin < 10

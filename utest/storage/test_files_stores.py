@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 from lying_drivers import LyingStore, half
 from storing_support import image_file, random_bytes
@@ -19,6 +21,7 @@ from JumpstarterLibrary.errors import (
     DriverError,
     DriverNotFoundError,
     DriverNotSupportedError,
+    JumpstarterError,
     RemoteFileNotFoundError,
     TransferMismatchError,
     UsageError,
@@ -211,3 +214,48 @@ class TestFacts:
         assert store.capability()["copy"] is True
         with pytest.raises(DriverNotSupportedError):
             store.presign("a.txt")
+
+
+class HangingStore(FileStore):
+    """Takes nothing, and never ends what it is asked to tidy up."""
+
+    @export
+    async def file_write(self, fd: str, src: object) -> None:
+        await anyio.sleep(30)
+
+    @export
+    async def file_close(self, fd: str) -> None:
+        await anyio.sleep(30)
+
+    @export
+    async def delete(self, path: str) -> None:
+        await anyio.sleep(30)
+
+
+class UnopenedStore(FileStore):
+    """Never opens a file."""
+
+    @export
+    async def open(self, path: str, mode: str) -> str:
+        await anyio.sleep(30)
+        return ""
+
+
+class TestFaultsOfUploads:
+    @pytest.mark.parametrize("fault", ["missing", "corrupt", "checksum"])
+    def test_a_bad_source_leaves_the_old_file(self, fault: str, store: FileStoreClient, tmp_path: Path):
+        path = tmp_path / "image.gz"
+        path.write_bytes(b"no archive" if fault == "corrupt" else gzip.compress(b"new"))
+        source = open_source(path, checksum="0" * 64 if fault == "checksum" else None)
+        if fault == "missing":
+            path.unlink()
+        with pytest.raises(ConfigurationError):
+            store.upload(source, "a.txt")
+        assert store.read("a.txt") == b"some text"
+
+    @pytest.mark.parametrize("driver", [HangingStore, UnopenedStore])
+    def test_a_store_that_hangs_takes_little_more_than_the_idle_time(self, driver: type[Driver], serve: Callable[..., Device]):
+        begin = time.monotonic()
+        with pytest.raises(JumpstarterError):
+            serve(driver(), timeout=20).driver_of(FileStoreClient).upload(Source.of_bytes(b"new"), "a.txt", idle=0.5)
+        assert time.monotonic() - begin < 4  # far below the device's timeout

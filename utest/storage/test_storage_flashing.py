@@ -277,3 +277,31 @@ class TestAtOnce:
         assert not driver.resources
         names = [thread.name for thread in threading.enumerate() if thread.name.startswith("jumpstarter-re")]
         assert names == [], f"{threading.active_count()} threads, and {before} before"
+
+
+class BusyMux(MockStorageMux):
+    """Needs a moment before it lets the card go."""
+
+    refusals = 2
+
+    @export
+    async def dut(self) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise RuntimeError("the card is still being read")
+        self.connect_to("dut")
+
+
+def test_a_mux_that_needs_a_moment_gets_it(serve):
+    driver = BusyMux()
+    client = serve(driver).driver_of(StorageMuxClient)
+    client.write(Source.of_bytes(b"image"))
+    assert driver.side == "dut"
+    driver.refusals = 10
+    with pytest.raises(DriverError, match=r"still being read.*The transfer itself was complete"):
+        client.write(Source.of_bytes(b"image"))
+
+
+def test_an_empty_checksum_is_none(serve, tmp_path):
+    with pytest.raises(ConfigurationError, match="is no checksum"):
+        serve(MockStorageMux()).driver_of(StorageMuxClient).dump(tmp_path / "dump", checksum="")

@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import lzma
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from JumpstarterLibrary.errors import ConfigurationError, InfrastructureError
 from JumpstarterLibrary.journal import CallEnded
 from JumpstarterLibrary.wire import compression
 from JumpstarterLibrary.wire.abandoned import Abandoned
+from JumpstarterLibrary.wire.web import secret_pieces
 
 CONTENT = b"an image " * 50_000 + os.urandom(200_000)
 PACKERS = {
@@ -53,7 +55,24 @@ class TestUnpacking:
     def test_a_name_that_promises_an_archive_does_not_make_one(self, tmp_path):
         path = tmp_path / "image.gz"
         path.write_bytes(CONTENT)
-        assert b"".join(open_source(path).blocks()) == CONTENT
+        with pytest.raises(ConfigurationError, match=r"image\.gz': its name promises gzip, its content is none"):
+            list(open_source(path).blocks())
+        assert b"".join(open_source(path, unpack=False).blocks()) == CONTENT
+
+    @pytest.mark.parametrize("size", [0, 2, 5])
+    @pytest.mark.parametrize("suffix", ["gz", "xz", "bz2", "zst", "XZ"])
+    def test_a_cut_archive_is_not_sent_as_it_is(self, tmp_path, suffix, size):
+        path = tmp_path / f"image.{suffix}"
+        path.write_bytes(b"\xfd7zXZ\x00"[:size])
+        with pytest.raises(ConfigurationError, match="Cannot unpack"):
+            list(open_source(path).blocks())
+
+    @pytest.mark.parametrize("content", [4, 12, 60, 5000])
+    @pytest.mark.parametrize("count", [1, 2, 6])
+    def test_frames_without_data_may_come_first(self, content, count):
+        skipped = b"\x50\x2a\x4d\x18" + content.to_bytes(4, "little") + bytes(content)
+        assert unpacked(skipped * count + PACKERS["zstd"](CONTENT)) == CONTENT
+        assert unpacked(b"\x50\x2a\x4d\x18\x04\0\0\0abcd and no frame" + CONTENT).endswith(CONTENT)
 
     @every_encoding
     def test_all_members_are_unpacked(self, encoding):
@@ -144,7 +163,9 @@ class TestChecksums:
         with pytest.raises(ConfigurationError, match=r"the file has .*, its unpacked content has"):
             unpacked(gzip.compress(CONTENT), checksum="0" * 64)
 
-    @pytest.mark.parametrize("text", ["abc", "sha256:abc", "sha256:" + "g" * 64, "nonsense:" + "0" * 64, "shake_128:00", ":"])
+    @pytest.mark.parametrize(
+        "text", ["", " ", "abc", "sha256:abc", "sha256:" + "g" * 64, "nonsense:" + "0" * 64, "shake_128:00", ":"]
+    )
     def test_what_is_no_checksum_is_refused(self, text):
         with pytest.raises(ConfigurationError, match="is no checksum"):
             Source.of_bytes(b"", checksum=text)
@@ -216,6 +237,7 @@ class Server:
         self.pages: dict[str, bytes] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.hang = threading.Event()
+        self.status = 200
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -228,7 +250,7 @@ class Server:
                 elif (data := outer.pages.get(self.path.partition("?")[0])) is None:
                     self.send_error(404)
                 else:
-                    self.send_response(200)
+                    self.send_response(outer.status)
                     self.send_header("Content-Length", str(len(data) + (1000 if "short" in self.path else 0)))
                     self.end_headers()
                     if "hang" in self.path:
@@ -270,6 +292,46 @@ class TestWeb:
         with pytest.raises(ConfigurationError, match="the server answers 404 Not Found"):
             upload(our_device["store"], "write", open_source(f"{server.url}/none"))
         assert not our_device.journal.events()[1:-1]
+
+    @pytest.mark.parametrize("status", [201, 203, 204, 206])
+    def test_only_a_whole_file_will_do(self, server, status):
+        server.pages["/image"], server.status = b"a part", status
+        with pytest.raises(ConfigurationError, match=f"the server answers {status} .*only 200 is a whole file"):
+            list(open_source(f"{server.url}/image").blocks())
+
+    @pytest.mark.parametrize(
+        "place",
+        [
+            "user:S3CRET@127.0.0.1:1/x", "user:S3/CRET@host/x", "127.0.0.1:1/x?token=S3CRET x", "127.0.0.1:99999/x?token=S3CRET",
+            "[::1/x?token=S3CRET", "127.0.0.1:port/x?token=S3CRET", "127.0.0.1:1/\xe9?token=S3CRET", "/x?token=S3CRET",
+        ],
+    )  # fmt: skip
+    def test_no_secret_of_an_address_gets_into_an_error(self, place):
+        with pytest.raises((ConfigurationError, InfrastructureError)) as caught:
+            list(open_source(f"http://{place}").blocks())
+        assert str(caught.value).startswith("Cannot fetch from http://")
+        assert "CRET" not in str(caught.value)
+
+    def test_the_words_of_a_server_do_not_get_into_an_error(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def answer() -> None:
+                client, _ = listener.accept()
+                with client:
+                    client.recv(4096)
+                    client.sendall(b"HTTP/1.1 xyz S3CRET\r\n\r\n")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            with pytest.raises(InfrastructureError, match="answer is malformed") as caught:
+                list(open_source(f"http://127.0.0.1:{listener.getsockname()[1]}/x").blocks())
+            thread.join(5)
+        assert "S3CRET" not in str(caught.value)
+
+    def test_pieces_of_a_secret_address_are_known(self):
+        pieces = secret_pieces("https://user:password@host/a/path?token=T0KEN-1&n=1")
+        assert pieces == ["https://host/a/path", "user:password", "password", "/a/path", "token=T0KEN-1&n=1", "T0KEN-1"]
+        assert secret_pieces("/a/file") == secret_pieces("http://[::1/x") == []
 
     def test_a_server_that_is_not_there(self, our_device):
         with pytest.raises(InfrastructureError, match="Connection refused"):

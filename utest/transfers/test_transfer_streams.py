@@ -193,3 +193,54 @@ def test_keywords_write_one_line_for_each_transfer(run_robot, our_transfer_expor
     assert "Größe 1: 12 B in " in lines[0]
     assert any("down: 2.0 KiB in " in text for text in run.messages("Download With Driver Method"))
     assert "MB/s" not in run.stdout
+
+
+class Flood(Driver):
+    """Sends without end."""
+
+    @exportstream
+    @asynccontextmanager
+    async def connect(self):
+        to_driver, ours = anyio.create_memory_object_stream[bytes](4)
+        back, from_driver = anyio.create_memory_object_stream[bytes](4)
+
+        async def flood():
+            while True:
+                await back.send(b"x" * 64 * KIB)
+
+        async with to_driver, from_driver, ours, back, anyio.create_task_group() as tasks:
+            tasks.start_soon(flood)
+            try:
+                yield StapledObjectStream(to_driver, from_driver)
+            finally:
+                tasks.cancel_scope.cancel()
+
+
+class TestWhatNeverEndsToCome:
+    @pytest.mark.parametrize("wanted", [{"until": b"never"}, {"count": 1 << 40}], ids=str)
+    def test_a_timeout_holds_while_data_keeps_coming(self, wanted):
+        with Session(root_device=Flood()) as session, session.serve_unix() as path, connect(path, timeout=5) as device:
+            with DriverStream(device.root) as stream:
+                begin = time.monotonic()
+                with pytest.raises(DriverTimeoutError, match=r"within 300 ms\. \d+ bytes came so far"):
+                    stream.receive(timeout=0.3, **wanted)
+                assert time.monotonic() - begin < 4
+                assert stream.receive(count=1000) == b"x" * 1000
+
+    def test_a_mark_over_the_border_of_two_messages_is_found(self, echo):
+        with DriverStream(echo[1].root) as stream:
+            for part in (b"one-", b"-", b"-two"):
+                stream.send(part)
+            assert stream.receive(until=b"---") == b"one---"
+            assert stream.receive(count=3) == b"two"
+
+    def test_a_letter_that_is_cut_waits_for_its_rest(self, echo):
+        with DriverStream(echo[1].root) as stream:
+            stream.send(b"a\xe2\x82")
+            assert stream.receive_whole("UTF-8") == b"a"
+            with pytest.raises(DriverTimeoutError, match="2 bytes came so far"):
+                stream.receive_whole("UTF-8", timeout=0.1)
+            stream.send(b"\xac")
+            assert stream.receive_whole("UTF-8") == "€".encode()
+            stream.send(b"\xffno text")
+            assert stream.receive_whole("UTF-8") == b"\xffno text"

@@ -127,3 +127,16 @@ def _is_alive(pid: int) -> bool:
 def test_time_is_measured_from_the_start() -> None:
     begin = time.monotonic()
     assert run(shell("sleep 0.2"), timeout=10).duration <= time.monotonic() - begin
+
+
+def test_who_keeps_the_input_in_a_session_of_its_own_does_not_hold_the_timeout(tmp_path: Path) -> None:
+    file = tmp_path / "child"
+    script = f"setsid sh -c 'echo $$ >{file}.part; mv {file}.part {file}; exec sleep 60' <&0 & sleep 60"
+    begin = time.monotonic()
+    try:
+        with pytest.raises(CommandTimeout, match="within 500 ms"):
+            run(["bash", "-c", script], input=b"x" * 10_000_000, timeout=0.5)
+        assert time.monotonic() - begin < 10
+    finally:
+        eventually(file.exists)
+        os.kill(int(file.read_text()), signal.SIGKILL)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from JumpstarterLibrary.client import VideoClient, connect
 from JumpstarterLibrary.client.pictures import is_cut, mime_of, size_of
-from JumpstarterLibrary.client.video import VideoState
+from JumpstarterLibrary.client.video import Snapshot, VideoState
 from JumpstarterLibrary.drivers import Composite
-from JumpstarterLibrary.errors import DriverError, DriverMethodNotFoundError, DriverNotFoundError
+from JumpstarterLibrary.errors import ConfigurationError, DriverError, DriverMethodNotFoundError, DriverNotFoundError
 from JumpstarterLibrary.exporter import Driver, Session, export
+from JumpstarterLibrary.report import snapshots
 
 
 class Camera(Driver):
@@ -139,3 +142,40 @@ def test_a_device_without_a_camera_says_so():
                 device.driver_of(VideoClient)
             with pytest.raises(DriverMethodNotFoundError):
                 device.driver_of(VideoClient, "other").snapshot()
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture():
+    thumbnail, data = picture("JPEG"), picture("JPEG", (640, 480))
+    length = len(thumbnail) + 2
+    whole = data[:2] + b"\xff\xe1" + length.to_bytes(2) + thumbnail + data[2:]
+    assert not is_cut(whole, "image/jpeg")
+    assert not is_cut(whole + b"\r\n", "image/jpeg")
+    assert is_cut(whole[: length + 500], "image/jpeg")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "WEBP"])
+def test_the_end_of_other_kinds_is_missed_too(kind):
+    data = picture(kind)
+    assert mime_of(data) == mime_of(data[:-5]) == f"image/{kind.lower()}"
+    assert not is_cut(data, mime_of(data))
+    assert is_cut(data[:-5], mime_of(data))
+
+
+@pytest.mark.parametrize("sent", [b"BMC error", b"BM", b"BMC error: the video engine of the board does not answer at all\n"])
+def test_a_text_that_begins_like_a_picture_is_none(sent):
+    assert mime_of(sent) == ""
+
+
+def test_a_snapshot_that_cannot_be_kept_leaves_nothing(monkeypatch, tmp_path):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(snapshots, "output_folder", lambda: tmp_path)
+    snapshot = Snapshot(picture("PNG"), "image/png", 31, 17)
+    assert snapshots.save(snapshot, "x", Path("after-v1.2")) == tmp_path / "after-v1.2.png"
+    assert snapshots.save(snapshot, "x", Path("one.PNG")) == tmp_path / "one.PNG"
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for given in (None, Path("a/two.png")):
+        with pytest.raises(ConfigurationError, match=rf"'{tmp_path}/.*\.png': no space left on device"):
+            snapshots.save(snapshot, "x", given)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["after-v1.2.png", "one.PNG"]

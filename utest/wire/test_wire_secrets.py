@@ -1,10 +1,12 @@
-"""The redactor, used by several threads at once."""
+"""The redactor: used by several threads at once, and secrets in other shapes."""
 
 from __future__ import annotations
 
 import threading
 
-from JumpstarterLibrary.wire.secrets import Redactor
+import pytest
+
+from JumpstarterLibrary.wire.secrets import MASK, Redactor
 
 
 def test_secrets_that_two_threads_add_at_once_are_both_known() -> None:
@@ -29,3 +31,26 @@ def test_secrets_that_two_threads_add_at_once_are_both_known() -> None:
     assert redact("mine-0") == "<secret>"
     assert others
     assert [redact(f"other-{number}") for number in range(len(others))] == ["<secret>"] * len(others)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "hunt\x1b[31mer2-Zebra",
+        "hunter2-\r\nZebra",
+        repr("hunt\x1b[31mer2-Ze\nbra"),
+        "h\u241b[0mu\u241b[1mnter2-Zebra",
+    ],
+)
+def test_a_secret_in_pieces_is_masked(shown: str) -> None:
+    redact = Redactor()
+    redact.add("hunter2-Zebra")
+    assert "Zebra" not in redact(f"before {shown} behind")
+    assert redact("hunter2 Zebra") == "hunter2 Zebra"
+
+
+def test_a_secret_that_is_shown_as_bytes_is_masked() -> None:
+    redact = Redactor()
+    redact.add("pässwörd")
+    assert redact(repr("pässwörd".encode())) == f"b'{MASK}'"
+    assert redact("pässwörd".encode().decode("latin-1")) == MASK

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...errors import ConsoleError, ConsoleTimeoutError, UsageError
@@ -21,19 +21,41 @@ if TYPE_CHECKING:
 
 KERNEL_LINE = re.compile(r"^\[ *(\d+\.\d{3,6})\](?:\[[ \w]+\])? ")
 """A line that the kernel prints in between: its time stamp in brackets."""
-RECENT_LINES = 2_000
-"""How far back the kernel's newest line is looked for."""
+PROMPT_STANDS = 1.0
+"""Seconds that a shell's prompt has to stand there, if nobody was logged in by us."""
 RESYNC_TIMEOUT = 3.0
 """Seconds that the shell gets to answer again after a command that timed out."""
 INTERRUPT = b"\x03"
 
-_FRAME = re.compile(r"""echo "JL""B[0-9a-f]{8}"; eval '(.*)'; echo "JL""E[0-9a-f]{8}:\$\?"$""", re.MULTILINE)
-_BEGIN = re.compile(r"^JLB[0-9a-f]{8}(?:\n|$)", re.MULTILINE)
-_END = re.compile(r"JLE[0-9a-f]{8}:(\d+)$", re.MULTILINE)
+_FRAME = re.compile(r"""echo "(?:JL""B[0-9a-f]{8}:){2}"; eval '(.*)'; echo "(?:JL""E[0-9a-f]{8}:\$\?:){2}"$""", re.MULTILINE)
+_BEGIN = re.compile(r"^(?:JLB[0-9a-f]{8}:){2}(?:\n|$)", re.MULTILINE)
+_END = re.compile(r"(?:JLE[0-9a-f]{8}:(\d+):){2}$", re.MULTILINE)
+JUST_NOW = 1.5
+"""Seconds between a kernel line's time stamp and its arrival, by the kernel's own clock, in which it was said just now."""
+FIRST_STAMPS = 1.0
+"""Seconds after its start that a kernel's first lines tell."""
+MOST_OUTPUTS = 100
+RECENT_CHARACTERS = 200_000
 
-LOGIN_PROMPT = r"login:\s*$"
+LOGIN_PROMPT = r"(?<![Ll]ast )login:\s*$"
 PASSWORD_PROMPT = r"[Pp]assword:\s*$"  # noqa: S105 - a prompt, no password
+_LOGIN = re.compile(LOGIN_PROMPT)
 REFUSAL = r"[Ll]ogin incorrect|[Aa]uthentication failure|[Pp]ermission denied"
+
+
+@dataclass(frozen=True)
+class KernelClock:
+    """What the kernel's own lines tell of its time."""
+
+    ahead: float
+    """Seconds by which its time stamps are ahead of this machine's clock."""
+    newest: float
+    """Its newest time stamp on the console."""
+
+    def says_now(self, stamp: float, when: float) -> bool:
+        """Whether a line with this time stamp, which arrived at this moment, was said just now: what `dmesg` prints is older, or
+        has stood on the console before."""
+        return stamp > self.newest and abs(stamp - when - self.ahead) < JUST_NOW
 
 
 class Shell:
@@ -43,6 +65,7 @@ class Shell:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._lost = False
+        self._outputs: list[tuple[int, int]] = []  # where the outputs of the last commands are
 
     def execute(self, command: str, *, timeout: Timeout | Deadline | None = None) -> CommandResult:
         """Runs a command and waits for its end.
@@ -63,35 +86,77 @@ class Shell:
             self._resynchronise(deadline)
         mark = secrets.token_hex(4)
         # The marks are quoted in pieces, so that the echo of this line does not hold them in one.
-        framed = f'echo "JL""B{mark}"; {_closed(command)}; echo "JL""E{mark}:$?"'
+        # Each stands twice, as the kernel may print in the middle of one.
+        begin, end = f'"JL""B{mark}:JL""B{mark}:"', f'"JL""E{mark}:$?:JL""E{mark}:$?:"'
+        framed = f"echo {begin}; {_closed(command)}; echo {end}"
         began, before = time.monotonic(), self._console.mark()
+        clock = self._kernel_clock()
         try:
             self._console.write_line(framed, expect_echo=False, timeout=deadline)
             with self._console.watchers.repeated():
-                return self._collect(command, mark, before, deadline, began)
+                return self._collect(command, mark, before, deadline, began, clock)
         except BaseException:  # also Robot's timeout and Ctrl-C: the command may still be running
             self._lost = True
             raise
 
-    def _collect(self, command: str, mark: str, before: Mark, deadline: Deadline, began: float) -> CommandResult:
+    def _collect(  # noqa: PLR0917 - called in one place
+        self, command: str, mark: str, before: Mark, deadline: Deadline, began: float, clock: KernelClock | None
+    ) -> CommandResult:
         console = self._console
         redact = console.device.connection.redact
         who = f"'{redact(command)}' on console '{console.name}' of '{console.device.name}'"
         try:
-            begin = console.wait_for_line(f"JLB{mark}", since=before, timeout=deadline)
+            begin = console.wait_for_line(f"JLB{mark}:", since=before, timeout=deadline)
         except ConsoleTimeoutError as error:
             reason = f"no shell answered within {in_words(deadline.total)}; the open line is '{redact(console.open_line)}'"
             raise ConsoleTimeoutError(f"{who} did not start: {reason}. Is somebody logged in? {error}") from None
         try:
-            end = console.wait_for_line(rf"JLE{mark}:(\d+)", match=Match.REGEX, timeout=deadline)
+            end = console.wait_for_line(rf"JLE{mark}:(\d+):", match=Match.REGEX, timeout=deadline)
         except ConsoleTimeoutError as error:
-            raise ConsoleTimeoutError(f"{who} did not end within {in_words(deadline.total)}. {error}") from None
-        lines = console.transcript.between(begin.end, end.start).removeprefix("\n").split("\n")
-        newest = newest_stamp(console.transcript.lines_with_times(RECENT_LINES), began)
-        late = [(stamp := kernel_stamp(line)) is not None and stamp > newest for line in lines]
-        noise = [line for line, is_late in zip(lines, late, strict=True) if is_late]
-        kept = "\n".join(line for line, is_late in zip(lines, late, strict=True) if not is_late).removesuffix("\n")
+            gone = " The shell itself has ended: the device asks for a login." if _LOGIN.search(console.open_line) else ""
+            raise ConsoleTimeoutError(f"{who} did not end within {in_words(deadline.total)}.{gone} {error}") from None
+        first = begin.end + len(begin.after) + 1
+        self._outputs = [*self._outputs[-MOST_OUTPUTS:], (first, end.start)]
+        kept, noise = self._output(mark, before, (first, end.start), clock)
         return CommandResult(command, kept, int(end.groups[0] or 0), time.monotonic() - began, "\n".join(noise))
+
+    def _output(self, mark: str, before: Mark, place: tuple[int, int], clock: KernelClock | None) -> tuple[str, list[str]]:
+        """Returns what a command printed, and the lines that the kernel printed meanwhile."""
+        console, (first, last) = self._console, place
+        if console.transcript.lost_before > first:  # so much that its begin has left memory
+            whole = "".join(console.output(before))
+            output = whole.partition(f"JLB{mark}:")[2].partition("\n")[2].partition(f"JLE{mark}:")[0]
+            return _without_end(output, mark).removesuffix("\n"), []
+        view = console.transcript.view(first)
+        kept, noise = [], []
+        for start, line, when in view.lines_from(first):
+            if start >= last:
+                break
+            stamp = kernel_stamp(line)
+            # What `dmesg` prints is older than what the kernel says now, by the clock that its own lines tell.
+            if stamp is not None and clock is not None and clock.says_now(stamp, when):
+                noise.append(line)
+            else:
+                kept.append(line[: max(0, last - start)])
+        text = "\n".join(kept)
+        if view.open_start < last and view.open_start >= first:
+            text += ("\n" if kept else "") + view.open_line[: last - view.open_start]
+        return _without_end(text, mark).removesuffix("\n"), noise
+
+    def _kernel_clock(self) -> KernelClock | None:
+        """Reads the kernel's clock from what it has said by itself, not through commands; None if that is nothing."""
+        transcript, power_on = self._console.transcript, self._console.place("power on").text
+        clock: KernelClock | None = None
+        for start, line, when in transcript.view(max(power_on, transcript.open_start - RECENT_CHARACTERS)).lines_from(power_on):
+            stamp = kernel_stamp(line)
+            if stamp is None or any(first <= start < last for first, last in self._outputs):
+                continue
+            if clock is None or (stamp < FIRST_STAMPS and stamp - when < clock.ahead - JUST_NOW):
+                clock = KernelClock(stamp - when, stamp)  # also when the kernel began anew
+            else:
+                # Lines come late, never early, so the one that is ahead most tells the time best.
+                clock = KernelClock(max(clock.ahead, stamp - when), max(clock.newest, stamp))
+        return clock
 
     def _resynchronise(self, deadline: Deadline) -> None:
         """Interrupts what may still run, and waits until the shell answers again."""
@@ -124,26 +189,30 @@ def kernel_stamp(line: str) -> float | None:
     return float(match[1]) if match else None
 
 
-def newest_stamp(lines: list[tuple[float, str]], before: float) -> float:
-    """Returns the kernel's newest time stamp before a moment. What `dmesg` prints is no newer, and so is no noise. Where the
-    kernel has said nothing yet, nothing can be told apart, and nothing is noise."""
-    stamps = [stamp for when, line in lines if when < before and (stamp := kernel_stamp(line)) is not None]
-    return max(stamps, default=math.inf)
+def _without_end(text: str, mark: str) -> str:
+    """Takes away the begin of an end mark in which the kernel printed a line; the mark stands there once more."""
+    whole = f"JLE{mark}:"
+    return next((text[:-length] for length in range(len(whole) + 4, 2, -1) if _is_torn(text[-length:], whole)), text)
+
+
+def _is_torn(tail: str, whole: str) -> bool:
+    return len(tail) > 2 and (whole.startswith(tail) or (tail.startswith(whole) and tail[len(whole) :].isdigit()))
 
 
 class _FirstOf:
-    """The first of several prompts on the open line, or of a refusal on a finished line."""
+    """The first of several prompts: on the open line, or on one that the kernel ended by printing behind the prompt."""
 
-    def __init__(self, prompts: dict[str, Pattern], refusal: Pattern | None, position: int) -> None:
+    def __init__(self, prompts: dict[str, Pattern], position: int) -> None:
         self.position = position
         self._prompts = prompts
-        self._refusal = refusal
+        self._torn = {name: _with_kernel_line(pattern) for name, pattern in prompts.items()}
 
     def in_lines(self, view: View) -> list[Found] | None:
-        """Looks for the refusal."""
-        found = find_in_lines(view, self.position, self._refusal) if self._refusal else None
+        """Looks for prompts with a kernel line behind them."""
+        found = {name: find_in_lines(view, self.position, pattern) for name, pattern in self._torn.items()}
         self.position = max(self.position, view.open_start)
-        return [found] if found else None
+        last = max(((one.start, name, one) for name, one in found.items() if one), default=None)
+        return [replace(last[2], pattern=self._prompts[last[1]])] if last else None
 
     def in_open_line(self, view: View) -> list[Found] | None:
         """Looks for each prompt."""
@@ -154,6 +223,11 @@ class _FirstOf:
 
     def __str__(self) -> str:
         return f"neither {' nor '.join(f'{name} {pattern}' for name, pattern in self._prompts.items())}"
+
+
+def _with_kernel_line(prompt: Pattern) -> Pattern:
+    text = prompt.text.removesuffix("$").removesuffix(r"\s*").removesuffix(" ?")
+    return Pattern(rf"(?:{text})\s*\[ *\d+\.\d{{3,6}}\]", Match.REGEX)
 
 
 class Login:
@@ -173,7 +247,7 @@ class Login:
             "password prompt": Pattern(password_prompt, Match.REGEX),
             "shell prompt": Pattern(prompt, Match.REGEX),
         }
-        self._refusal = Pattern(REFUSAL, Match.REGEX)
+        self._prompt_at = 0
 
     def log_in(self, username: str, password: str | None, timeout: Timeout | Deadline | None) -> None:
         """Logs in; see `Console.login`."""
@@ -181,7 +255,7 @@ class Login:
         deadline, redact = console.deadline(timeout), console.device.connection.redact
         where = f"console '{console.name}' of '{console.device.name}'"
         try:
-            asked = self._first_prompt(deadline)
+            asked, begin = self._first_prompt(deadline), console.mark().text
             if asked == "login prompt":
                 console.write_line(username, expect_echo=False, timeout=deadline)
                 asked = self._next_prompt(deadline)
@@ -194,7 +268,8 @@ class Login:
             reason = f"no prompt within {in_words(deadline.total)}; the open line is '{redact(console.open_line)}'"
             raise ConsoleTimeoutError(f"Login on {where} as '{username}' failed: {reason}. {error}") from None
         if asked != "shell prompt":
-            raise ConsoleError(f"Login on {where} as '{username}' was refused: the device says '{redact(console.last_line)}'.")
+            console.look_again_from(self._prompt_at)  # the prompt that came then is for whoever tries anew
+            raise ConsoleError(f"Login on {where} as '{username}' was refused: the device says '{redact(self._reason(begin))}'.")
 
     def _first_prompt(self, deadline: Deadline) -> str:
         """Waits for the first prompt. A kernel line may have pushed the login prompt up: then a line end brings it again."""
@@ -205,20 +280,44 @@ class Login:
         login_prompt = self._ask["login prompt"].text.removesuffix("$").removesuffix(r"\s*")
         loose, start = Pattern(login_prompt, Match.REGEX), console.mark()
         while True:
-            found = console.look_for(_FirstOf(self._ask, None, position), min(2.0, deadline.remaining))
+            found = console.look_for(_FirstOf(self._ask, position), min(2.0, deadline.remaining))
+            if found and self._name_of(found[-1].label) == "shell prompt" and not self._is_shell(found[-1].end, deadline):
+                position, found = max(position, found[-1].end), None
             if found or deadline.expired:
                 break
             if console.poll(SingleSearch(loose, position)) and time.monotonic() - console.transcript.last_byte > 1.0:
                 position = max(position, start.text)
                 console.write_line("", expect_echo=False, timeout=max(deadline.remaining, 0.1))
         if not found:
-            raise console.in_vain(str(_FirstOf(self._ask, None, position)), deadline)
+            raise console.in_vain(str(_FirstOf(self._ask, position)), deadline)
         return self._name_of(found[-1].label)
+
+    def _is_shell(self, end: int, deadline: Deadline) -> bool:
+        """Asks what looks like a shell's prompt, once it has stood there for a while: progress bars and boot loaders end in the
+        same characters."""
+        console, mark = self._console, secrets.token_hex(4)
+        while (quiet := time.monotonic() - console.transcript.last_byte) < PROMPT_STANDS:
+            if console.mark().text > end + 1 or deadline.expired:
+                return False  # it went on
+            time.sleep(min(0.1, PROMPT_STANDS - quiet, deadline.remaining))
+            console.check()
+        console.write_line(f'echo "JL""R${{PPID}}x{mark}"', expect_echo=False, timeout=deadline)
+        # A variable that every POSIX shell has, and no boot loader.
+        answer = SingleSearch(Pattern(rf"JLR\d+x{mark}", Match.REGEX), end)
+        if console.look_for(answer, min(RESYNC_TIMEOUT, deadline.remaining)) is None:
+            return False
+        return console.look_for(PromptSearch(self._ask["shell prompt"], end), min(RESYNC_TIMEOUT, deadline.remaining)) is not None
+
+    def _reason(self, begin: int) -> str:
+        """What the device said about a login that failed."""
+        lines = [line for line in self._console.transcript.text(begin).split("\n") if line.strip()]
+        return next((line for line in reversed(lines) if re.search(REFUSAL, line)), self._console.last_line)
 
     def _next_prompt(self, deadline: Deadline) -> str:
         position = self._console.place("last match").text
-        found = self._console.wait_for(_FirstOf(self._ask, self._refusal, position), timeout=deadline)
+        found = self._console.wait_for(_FirstOf(self._ask, position), timeout=deadline)
+        self._prompt_at = found[-1].start
         return self._name_of(found[-1].label)
 
     def _name_of(self, text: str) -> str:
-        return next((name for name, pattern in self._ask.items() if pattern.text == text), "refusal")
+        return next(name for name, pattern in self._ask.items() if pattern.text == text)

@@ -192,15 +192,17 @@ class Console(ConsoleWaits):
         if lost <= 0:
             yield mask(self.transcript.text(place.text))
             return
-        if self._files is None or self._files.error is not None or since == "last match":
-            kept = self._files.error if self._files is not None and self._files.error else "there is no file of it"
+        begin = self._files.place(place.raw) if self._files is not None else None
+        if self._files is None or begin is None or self._files.error is not None or since == "last match":
+            error = self._files.error if self._files is not None else "there is no file of it"
+            reason = f"Nobody has them: {error or 'their place in the file is not known'}."
             raise UsageError(
-                f"{self.title} has said so much since '{since}' that {lost} characters have left memory"
-                + (f", and {kept}." if since != "last match" else ". Give since= a mark.")
+                f"{self.title} has said so much since '{since}' that {lost} characters have left memory. "
+                f"{'Give since= a mark.' if since == 'last match' else reason}"
             )
         lines = LineReader()
         with self._files.path.open("rb") as file:
-            file.seek(self._files.place(place.raw))
+            file.seek(begin)
             while data := file.read(PIECE):
                 yield lines.feed(data)
         yield lines.open_line

@@ -89,12 +89,13 @@ class News:
         self._nothing_new = threading.Lock()  # held while nothing is new: half the cost of an event, at each byte that is echoed
         self._nothing_new.acquire()
 
-    def __enter__(self) -> News:
+    def follow(self) -> None:
+        """Begins to be told. Call it within the `try` whose `finally` calls `unfollow`: an interrupt may come at any place."""
         for transcript in self._transcripts:
             transcript.follow(self)
-        return self
 
-    def __exit__(self, *details: object) -> None:
+    def unfollow(self) -> None:
+        """Ends being told, also of what it was not told yet."""
         for transcript in self._transcripts:
             transcript.unfollow(self)
 
@@ -131,7 +132,9 @@ def keep_looking(lookouts: Sequence[Lookout[T]], deadline: Deadline, idle: float
     began = time.monotonic()
     last = began + deadline.remaining + GRACE
     settle = max(seconds(console.options.settle) for console in consoles)
-    with News(console.transcript for console in consoles) as news:
+    news = News(console.transcript for console in consoles)
+    try:
+        news.follow()
         while True:
             news.begin()
             for console in consoles:
@@ -155,3 +158,15 @@ def keep_looking(lookouts: Sequence[Lookout[T]], deadline: Deadline, idle: float
             # A line without end counts when it has been quiet for long enough.
             quiet = [console.transcript.last_byte + seconds(console.options.settle) - now for console in consoles]
             news.wait(min(deadline.remaining, TICK, rest, *(one for one in quiet if one > 0)) + 0.001)
+    finally:
+        news.unfollow()
+
+
+def wait_for_news(transcript: Transcript, length: float) -> None:
+    """Waits until a console has something new, or the time is over."""
+    news = News([transcript])
+    try:
+        news.follow()
+        news.wait(length + 0.001)
+    finally:
+        news.unfollow()

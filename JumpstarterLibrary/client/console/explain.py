@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .commands import without_frames
+from .masking import TextMask
 
 if TYPE_CHECKING:
     from .console import Console
@@ -34,14 +36,14 @@ def explain_timeout(console: Console, missing: str, length: str, waited: float, 
     transcript, redact = console.transcript, console.device.connection.redact
     begin = console.marks["session start"].time
     # Masked before anything is cut, as half a secret would not be recognised.
-    said = [(when, redact(line)) for when, line in transcript.lines_with_times(LINES_COMPARED)]
+    said = _masked(transcript.lines_with_times(LINES_COMPARED), TextMask(redact.known), redact)
     lines = [(when, shown) for when, line in said if (shown := without_frames(line)) or not line]
     first = (
         f"Console '{console.name}' of '{console.device.name}': {missing} within {length} (waited {waited:.1f} s; "
         f"{_said(console)} since the console was opened)."
     )
     details = [
-        _nearest(missing, lines, begin),
+        _nearest(missing, lines, begin, time.monotonic() - waited),
         _silence(console),
         _state(console),
         _forgotten(console, start),
@@ -53,12 +55,22 @@ def explain_timeout(console: Console, missing: str, length: str, waited: float, 
     return _cut(redact("\n".join([first, *(line for line in details if line)])))
 
 
+def _masked(
+    lines: list[tuple[float, str]], in_pieces: Callable[[str], str], redact: Callable[[str], str]
+) -> list[tuple[float, str]]:
+    """Masks secrets also where they stand on two lines, as a terminal breaks them."""
+    if not lines:
+        return []
+    texts = in_pieces("\n".join(line for _, line in lines)).split("\n")
+    return [(when, redact(text)) for (when, _), text in zip(lines, texts, strict=True)]
+
+
 def _said(console: Console) -> str:
     size = console.transcript.bytes_received
     return f"{size} bytes" if size < 10_000 else f"{size / 1000:.1f} kB" if size < 10_000_000 else f"{size / 1e6:.1f} MB"
 
 
-def _nearest(missing: str, lines: list[tuple[float, str]], begin: float) -> str:
+def _nearest(missing: str, lines: list[tuple[float, str]], begin: float, wait: float) -> str:
     wanted = max(re.findall(r"[\w :/.=-]{3,}", re.sub(r"^.*?'|'[^']*$", "", missing)), key=len, default="").strip()
     if not wanted:
         return ""
@@ -73,7 +85,8 @@ def _nearest(missing: str, lines: list[tuple[float, str]], begin: float) -> str:
             # The quick one counts letters wherever they stand: enough to leave out most lines, and no likeness.
             if matcher.quick_ratio() > best and (ratio := matcher.ratio()) > best:
                 best, best_line, best_time = ratio, line, when
-    return f"  nearest: {best_time - begin:+.3f} s  {_short(best_line)}" if best_line else ""
+    before = " (said before this wait)" if best_time < wait else ""
+    return f"  nearest: {best_time - begin:+.3f} s  {_short(best_line)}{before}" if best_line else ""
 
 
 def _silence(console: Console) -> str:

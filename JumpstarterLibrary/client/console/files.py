@@ -34,8 +34,11 @@ class ConsoleFiles:
         with self._lock:
             self._put(self._masked(data))
 
-    def place(self, raw: int) -> int:
-        """Where in the session's file the byte stands that arrived as the given one; masks may have other lengths."""
+    def place(self, raw: int) -> int | None:
+        """Where in the session's file the byte stands that arrived as the given one, as masks may have other lengths.
+
+        None if that is not known any more.
+        """
         with self._lock:
             return self._masked.place(raw)
 

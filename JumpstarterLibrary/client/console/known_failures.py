@@ -52,8 +52,8 @@ _PATTERNS: dict[FailureSet, list[tuple[str, str, int]]] = {
     ],
 }
 
-_IN_LOGS = {"second boot: Linux"}
-"""Labels of what Linux keeps in its log, which commands print."""
+_IN_LOGS = {"second boot: Linux", "second boot: boot loader", "boot loader started again"}
+"""Labels of what commands print too: Linux keeps it in its log, and U-Boot says its version."""
 
 
 def watchers_for(failures: FailureSet, scope: str = "") -> list[Watcher]:

@@ -9,6 +9,7 @@ import regex
 
 from ...wire.secrets import MASK
 
+MOST_SHIFTS = 10_000
 LONGEST_HELD = 4096
 """Bytes that are held back because a secret may be going on in them."""
 
@@ -31,7 +32,8 @@ class StreamMask:
         self._held = b""
         self._taken = 0
         self.shifts: list[tuple[int, int]] = [(0, 0)]
-        """Where bytes went: from the first number on, counted in what came, by the second number further in what was given."""
+        """Where bytes went: from the first number on, counted in what came, by the second number further in what was given. The
+        latest ones only, if secrets come again and again."""
 
     def __call__(self, data: bytes, *, last: bool = False) -> bytes:
         """Masks secrets; holds back an end in which one may be going on, unless it is the last."""
@@ -50,12 +52,16 @@ class StreamMask:
             position = match.end()
             shift = self.shifts[-1][1] + len(MASK) - (match.end() - match.start())
             self.shifts.append((begin + position, shift))
+            if len(self.shifts) > MOST_SHIFTS:
+                del self.shifts[: MOST_SHIFTS // 2]
         self._held = data[certain:]
         self._taken = begin + certain
         return b"".join([*pieces, data[position:certain]])
 
-    def place(self, position: int) -> int:
-        """Where a byte that came as the given one went; the end of the mask for one in a secret."""
+    def place(self, position: int) -> int | None:
+        """Where a byte that came as the given one went; the end of the mask for one in a secret; None if it is forgotten."""
+        if position < self.shifts[0][0]:
+            return None
         shift, floor = 0, 0
         for begin, by in self.shifts:
             if begin <= position:
@@ -92,7 +98,8 @@ class TextMask:
     def __call__(self, text: str) -> str:
         """Returns the text with every known secret masked."""
         pattern = self._pattern()
-        return text if pattern is None else str(pattern.sub(MASK, text))
+        # Lines stay lines, as each of them may have its time beside it.
+        return text if pattern is None else str(pattern.sub(lambda match: MASK + "\n" * match[0].count("\n"), text))
 
     def certain(self, text: str) -> int:
         """How much of a text is certain: at its end a secret may have begun that goes on in what comes next."""

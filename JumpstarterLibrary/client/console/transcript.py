@@ -108,6 +108,14 @@ def _segment_end(segment: Segment) -> int:
     return segment.end
 
 
+class Changed(threading.Condition):
+    """A condition that is entered and left by its lock's own code, which is C. In Python's, Robot's timeout or Ctrl-C could come
+    between acquiring and the begin of the block: then the lock would be held for good, and the reader would be dead."""
+
+    __enter__ = property(lambda self: self._lock.__enter__)
+    __exit__ = property(lambda self: self._lock.__exit__)
+
+
 class Follower(Protocol):
     """Who is told of changes."""
 
@@ -119,7 +127,7 @@ class Transcript:
     """The output of one console. The reader thread appends; everybody else looks, each from its own position."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self.changed = threading.Condition()
+        self.changed = Changed()
         """Notified at every change."""
         self.gaps: list[Gap] = []
         self.bytes_received = 0

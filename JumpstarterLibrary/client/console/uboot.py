@@ -101,7 +101,7 @@ class UBoot:
     def _run(self, command: str, deadline: Deadline) -> CommandResult:
         self._find_prompt(deadline)
         mark, began = f"JLE{secrets.token_hex(4)}", time.monotonic()
-        with self._interrupted_on_failure():
+        with self._interrupted_on_failure(), self._console.watchers.repeated():
             if _COMMENT.search(command):  # the mark would be a part of the comment
                 begin = self._type(command, deadline)
                 prompt = self._wait(PromptSearch(self._prompt, begin), f"U-Boot's '{command}' did not end", deadline)

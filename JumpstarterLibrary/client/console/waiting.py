@@ -18,7 +18,7 @@ from ...errors import (
 )
 from ...wire.deadline import Deadline, Timeout, in_words, seconds
 from ..failures import Act
-from .engine import TICK, BytesLookout, TextLookout, keep_looking
+from .engine import TICK, BytesLookout, TextLookout, keep_looking, wait_for_news
 from .options import ConsoleOptions
 from .patterns import Match, Pattern
 from .result import ConsoleMatch
@@ -346,6 +346,10 @@ class ConsoleWaits:
             raise self.in_vain(str(search), deadline, idle, began, start)
         return found
 
+    def look_again_from(self, position: int) -> None:
+        """Has the next wait begin at a position of the text that was passed already."""
+        self._text_cursor = position
+
     def take(self, found: list[Found], start: int, began: float) -> list[ConsoleMatch]:
         """Makes results of what was found, and moves the place of the last match behind it."""
         results = [self._result(one, start, began) for one in found]
@@ -375,8 +379,7 @@ class ConsoleWaits:
 
     def _sleep(self, length: float) -> None:
         self.check()
-        with self.transcript.changed:
-            self.transcript.changed.wait(min(length, TICK) + 0.001)
+        wait_for_news(self.transcript, min(length, TICK))
 
     def check(self) -> None:
         """Raises if there is a reason to stop waiting: a watcher's hit, a closed console, a lost session."""
@@ -398,8 +401,7 @@ class ConsoleWaits:
         settle = seconds(self.options.settle)
         deadline = Deadline(settle)
         while (rest := self.watchers.look_again(self.transcript, settle)) and not deadline.expired:
-            with self.transcript.changed:
-                self.transcript.changed.wait(min(rest, deadline.remaining) + 0.001)
+            wait_for_news(self.transcript, min(rest, deadline.remaining))
         self.raise_hit()
 
     def check_hits(self) -> None:
