@@ -299,17 +299,19 @@ class Interrupted(BaseException):
 
 @pytest.mark.parametrize("place", ["chmod", "start"])
 def test_an_interrupt_while_a_unix_socket_is_made_leaves_nothing(
-    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    device: Device, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     def interrupted(*_: object) -> None:
         raise Interrupted
 
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tempfile.TemporaryDirectory(dir="/tmp")  # short: the paths of sockets have little room
+    request.addfinalizer(folder.cleanup)
+    monkeypatch.setattr(tempfile, "tempdir", folder.name)
     with monkeypatch.context() as patch:
         patch.setattr(*((Path, "chmod") if place == "chmod" else (threading.Thread, "start")), interrupted)
         with pytest.raises(Interrupted):
             forward_unix(device.tcp)
-    assert list(tmp_path.iterdir()) == []
+    assert list(Path(folder.name).iterdir()) == []
 
 
 def test_a_unix_socket_whose_folder_somebody_removed_still_ends_its_connections(device: Device) -> None:
