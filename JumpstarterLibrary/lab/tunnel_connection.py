@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import socket
 import threading
@@ -28,6 +29,9 @@ SLICE_MS = 50
 LINGER = 2.0
 """Seconds that a stream stays open after the local side has ended."""
 PAUSE = 0.3
+PATIENCE = 4.0
+"""Seconds that the exporter has to answer on a new stream, twice as many each time that it did not. The router lets a client wait
+for an exporter that could not reach it, and that does not try again unless it is dialled anew."""
 MOST_REPLAYED = 1024 * 1024
 
 
@@ -50,6 +54,9 @@ class TunnelConnection:
         self._attempt = 0
         self._answered = False
         self._aborted = False
+        self._patience = PATIENCE
+        self._give_up_at = 0.0
+        """When this attempt has taken too long, on the monotonic clock."""
         self._local_ended = 0.0
         """When the local side ended, on the monotonic clock."""
         self._greeting = bytearray()
@@ -64,7 +71,13 @@ class TunnelConnection:
         self._thread.join(timeout)
 
     def look_after(self) -> None:
-        """Ends the stream if nobody on this side has wanted it for a while."""
+        """Ends the stream if nobody on this side has wanted it for a while, or if the exporter does not answer."""
+        with self._lock:
+            rpc = self._rpc if not self._answered and time.monotonic() > self._give_up_at else None
+        if rpc is not None:
+            self._patience *= 2  # it may only be slow
+            self._give_up_at = math.inf
+            rpc.cancel()
         if self._local_ended and time.monotonic() - self._local_ended > LINGER:
             self.abort()
 
@@ -119,6 +132,7 @@ class TunnelConnection:
                 if self._aborted:
                     return ""
                 self._attempt += 1
+                self._give_up_at = time.monotonic() + self._patience
                 stub = router_pb2_grpc.RouterServiceStub(channel)
                 self._rpc = stub.Stream(self._requests(self._attempt), metadata=(("authorization", f"Bearer {token}"),))
             for frame in self._rpc:
@@ -150,6 +164,8 @@ class TunnelConnection:
                 channel.close()
 
     def _explain(self, error: Any) -> str:
+        if not self._answered and self._give_up_at == math.inf:
+            return "the exporter did not answer through the router"
         text = self._tunnel.controller.redact(error.details() or "")
         return f"the router broke the stream ({error.code().name}{': ' + text if text else ''})"
 

@@ -128,7 +128,6 @@ def test_a_tunnel_that_broke_while_idle_is_dialled_anew(bench: Bench) -> None:
     assert "is back after" in texts[1]
 
 
-@pytest.mark.xfail(strict=False, reason="known defect, issue 5: a call in flight while the tunnel redials")
 def test_a_router_that_comes_back_within_the_deadline_is_no_failure(bench: Bench) -> None:
     session = bench.open()
     bench.lab.router_down()
@@ -197,7 +196,6 @@ def test_a_frozen_tunnel_ends_calls_at_their_deadline(bench: Bench) -> None:
     session.device.power.on()
 
 
-@pytest.mark.xfail(strict=False, reason="known defect, issue 5: a call in flight while the tunnel redials")
 def test_a_router_that_stays_away_ends_calls_at_their_deadline_and_the_session_goes_on(bench: Bench) -> None:
     session = bench.open()
     bench.lab.router_down()
