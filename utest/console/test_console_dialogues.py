@@ -115,15 +115,17 @@ class TestLogin:
 
     def test_the_last_login_is_no_question(self, scripted):
         said = {"root": ["\r\nPassword: "], "secret": ["\r\nLast login: ", 0.4, "Thu Jan  1 on ttyS0\r\n# "]}
-        console, _ = scripted(lambda line: said[line])
+        console, driver = scripted(lambda line: said[line])
         say(console, "bench login: ")
         console.login("root", "secret", timeout=20)
+        assert driver.lines == ["root", "secret"]
 
     def test_a_greeting_with_the_words_of_a_refusal_is_none(self, scripted):
         said = {"root": ["\r\nPassword: "], "secret": ["\r\nPermission denied to those who have none.\r\n# "]}
-        console, _ = scripted(lambda line: said[line])
+        console, driver = scripted(lambda line: said[line])
         say(console, "bench login: ")
         console.login("root", "secret", timeout=20)
+        assert driver.lines == ["root", "secret"]
 
     def test_a_refusal_says_why(self, scripted):
         said = {"root": ["\r\nPassword: "], "secret": ["\r\nLogin incorrect\r\nbench login: "]}

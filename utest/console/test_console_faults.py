@@ -264,6 +264,7 @@ class TestLogin:
         threading.Timer(4.2, serial.device.serial.call, ["send", "bench login: "]).start()
         threading.Timer(4.6, serial.device.serial.call, ["send", "\n# "]).start()
         serial.login("root", timeout=20)
+        assert serial.device.serial.call("received") == "root\n"
 
 
 class Interrupted(BaseException):
