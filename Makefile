@@ -4,7 +4,7 @@
 # make test WORKERS=0            runs the tests one after the other in one process
 
 .DEFAULT_GOAL := help
-.PHONY: help venv python demo test lint bench docs clean drivers-venv drivers-page
+.PHONY: help venv python demo test lint bench soak test-lab other-python docs pictures clean drivers-venv drivers-page
 MAKEFLAGS += --no-print-directory
 
 # Most of the time of tests is waiting: for processes to start, and for deadlines.
@@ -17,6 +17,9 @@ PY := .venv/bin/python
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3
 # Debian ships Python without ensurepip; such an interpreter cannot make a virtual environment.
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+# What `make test-lab` runs: the way to a lease and back, in this process and in robot.
+LAB_TESTS := config leases robot
 
 # Prints a command's output only if it fails.
 QUIETLY = quietly() { output=$$("$$@" 2>&1) || { status=$$?; printf '%s\n' "$$output"; return $$status; }; }; quietly
@@ -70,13 +73,39 @@ drivers-venv: venv ## make or update .venv-drivers, for the test of every driver
 drivers-page: drivers-venv ## load every client class of upstream's; writes docs/upstream-drivers.md
 	@.venv-drivers/bin/python utest/upstream/upstream_proof.py docs/upstream-drivers.md
 
-demo: venv ## run a Robot suite against the simulated board
-	@status=0; $(PY) -m robot --outputdir results/demo atest/demo/demo.robot || status=$$?; \
-	echo "log: results/demo/log.html"; exit $$status
+demo: venv ## run two Robot suites against the simulated board, one with a failure to look at
+	@$(PY) atest/demo/show.py results/demo
 
 # Lint prints nothing when all is well, so pytest's summary is the last line.
 test: lint ## lint, then unit, interop and acceptance tests
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+soak: venv ## 1,000 sessions that end in every way, long hooks, pabot's gain: about ten minutes
+	@$(PY) -m pytest --slow -m slow utest/lab $(ARGS)
+
+# pyenv's commands run only where its version is set, so it is asked for the newest of each.
+other-python: venv ## which Python that is newer than .venv's is used for test-lab
+	@own=$$($(PY) -c 'import sys; print(*sys.version_info[:2])'); \
+	newer=$$(printf '%s\n' 'import sys, venv, ensurepip' "own = tuple(map(int, '$$own'.split()))" \
+	  'sys.exit(1) if sys.version_info[:2] <= own else print(sys.executable)'); \
+	for candidate in $(or $(OTHER),$(CANDIDATES)); do \
+	  "$$candidate" -c "$$newer" 2>/dev/null && exit 0; \
+	  version=$$(pyenv versions --bare 2>/dev/null | grep "^$${candidate#python}\." | sort -V | tail -n 1); \
+	  [ -n "$$version" ] && PYENV_VERSION=$$version "$$candidate" -c "$$newer" 2>/dev/null && exit 0; \
+	done; \
+	echo "There is no Python that is newer than .venv's ($$own)." >&2; exit 1
+
+# Only what these tests need is installed: upstream's packages are for the tests that are left out here.
+test-lab: venv ## the quick tests of leases with a newer Python, in .venv-other; OTHER=python3.13 make test-lab
+	@set -e; python=$$($(MAKE) other-python); stamp=.venv-other/.installed; \
+	wanted="$(CURDIR) $$("$$python" -c 'import sys; print(sys.version.split()[0])')"; \
+	if [ "$$(cat $$stamp 2>/dev/null)" != "$$wanted" ] || [ ! $$stamp -nt pyproject.toml ]; then \
+	  echo "Making .venv-other with Python $${wanted##* }"; rm -rf .venv-other; "$$python" -m venv .venv-other; \
+	  .venv-other/bin/python -m pip install --quiet --disable-pip-version-check --no-input --editable . cryptography pytest-xdist; \
+	  echo "$$wanted" > $$stamp; \
+	fi; \
+	.venv-other/bin/python -m pytest -o addopts= -p pytester -p no:cacheprovider -q -n $(WORKERS) --dist loadfile -m "not interop and not slow" \
+	  $(or $(ARGS),$(LAB_TESTS:%=utest/lab/test_lab_%.py))
 
 lint: venv ## ruff, robocop and mypy
 	@$(QUIETLY) $(PY) -m ruff check .
@@ -91,15 +120,13 @@ bench: venv ## benchmarks against upstream's client; writes docs/benchmarks.md
 	@$(PY) -m pytest -o addopts= -p no:asyncio -p no:xdist --benchmark-only --benchmark-json=results/bench.json utest/bench $(ARGS)
 	@$(PY) utest/bench/report.py
 
-docs: venv ## keyword documentation by Libdoc in docs/keywords
-	@mkdir -p docs/keywords
-	@for format in html json; do \
-	  $(PY) -m robot.libdoc --quiet JumpstarterLibrary docs/keywords/JumpstarterLibrary.$$format || exit 1; \
-	done
-	@# Libdoc writes absolute paths of the sources, which nobody else has.
-	@sed -i 's|$(CURDIR)/||g' docs/keywords/JumpstarterLibrary.html docs/keywords/JumpstarterLibrary.json
-	@echo "docs/keywords/JumpstarterLibrary.html"
+docs: venv ## the documentation as a static site in results/site; broken links fail
+	@$(PY) docs/build_site.py results/site
+	@echo "results/site/index.html"
+
+pictures: venv ## the pictures of README and guide, from a run of the demo; needs Chromium
+	@$(PY) docs/pictures.py
 
 clean: ## remove everything that make has made, .venv too
-	@rm -rf .venv .venv-drivers build dist results docs/keywords *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .robocop_cache .ruff_cache
+	@rm -rf .venv .venv-drivers .venv-other build dist results docs/keywords *.egg-info .benchmarks .hypothesis .mypy_cache .pytest_cache .robocop_cache .robotcode_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,12 +7,15 @@ import importlib.metadata
 import platform
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
-from .errors import FailureClass, JumpstarterError, LeaseError
+from .errors import FailureClass, JumpstarterError, LeaseError, NoTargetError
 from .lab.configuration import load_configuration
 from .lab.controller import Controller
 from .lab.seats import describe, list_seats
 from .lab.wish import Wish
+from .places import Kind, locate
+from .report import health
 from .sessions import Sessions
 from .version import __version__
 from .wire.deadline import Deadline
@@ -41,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--client-config", metavar="CONFIG", help="alias or path; the environment's or the current one unless given"
     )
     parser.add_argument("--wait", type=float, default=30.0, metavar="SECONDS", help="how long to wait for the lease")
+    parser.add_argument("--health", type=Path, metavar="FILE", help="tell instead what the exporters did over many runs")
     options = parser.parse_args(arguments)
+    if options.health is not None:
+        return _tell_health(options.health)
     wish = Wish(
         selector=options.selector,
         exporter_name=options.exporter_name,
@@ -50,6 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         duration=timedelta(minutes=5),
     )
     return _Doctor(wish).run()
+
+
+def _tell_health(path: Path) -> int:
+    """Prints what a file of the lab's health says."""
+    try:
+        print(health.describe(*health.load(path)))  # noqa: T201 - what the command is for
+        return 0
+    except JumpstarterError as error:
+        print(f"{error.failure_class.value}: {error}")  # noqa: T201 - what the command is for
+        return EXIT_CODES[error.failure_class]
 
 
 class _Doctor:
@@ -63,6 +79,7 @@ class _Doctor:
     def run(self) -> int:
         """Looks at everything; returns the exit code."""
         self._say("versions", _versions())
+        self._say("device", self._what_would_open())
         try:
             self._look()
             return 0
@@ -71,6 +88,20 @@ class _Doctor:
             return EXIT_CODES[error.failure_class]
         finally:
             self._sessions.close_all()
+
+    def _what_would_open(self) -> str:
+        """What Open Jumpstarter Session would open now, here, with what was given to this command."""
+        try:
+            place = locate(None, self._wish)
+        except NoTargetError:
+            return (
+                "Open Jumpstarter Session without a target would fail: JUMPSTARTER_HOST and JMP_LEASE are not set, and no "
+                "--selector or --exporter-name is given"
+            )
+        what = f"lease {place.target}" if place.kind is Kind.LEASE and place.origin == "leased" else f"use {place.target}"
+        why = "" if place.origin == "leased" else f", because {place.origin} is set"
+        note = f"\n{place.note}" if place.note else ""
+        return f"Open Jumpstarter Session without a target would {what}{why}{note}"
 
     def _look(self) -> None:
         configuration = load_configuration(self._wish.client_config)

@@ -33,6 +33,7 @@ __all__ = [
     "LeaseLostError",
     "LeaseTimeoutError",
     "LeaseUnsatisfiableError",
+    "MeasurementError",
     "NoTargetError",
     "PassphraseError",
     "RemoteFileNotFoundError",
@@ -150,12 +151,22 @@ class TransferMismatchError(DriverError):
     """What arrived is not what was sent, or not what was expected."""
 
 
+class RemoteFileMismatchError(DriverError, AssertionError):
+    """A store has a file that it should not have, has none that it should have, or one with another content."""
+
+
 class RemoteFileNotFoundError(DriverError):
     """A file store of the device has no such file or directory."""
 
 
 class DriverTimeoutError(DriverError, TimeoutError):
     """Time ran out inside the driver, or the driver did not answer while its exporter did."""
+
+
+class MeasurementError(JumpstarterError):
+    """What was measured is outside its limit, or worse than it was."""
+
+    failure_class = FailureClass.DEVICE
 
 
 class ConsoleError(DriverError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import library
+from robot.errors import TimeoutExceeded
 from robotlibcore import DynamicCore, PluginParser
 
 from .client.console import Console
@@ -18,12 +19,16 @@ from .keywords import (
     ConsoleKeywords,
     ConsoleWaitingKeywords,
     ConsoleWatchingKeywords,
+    DescriptionKeywords,
     DriverKeywords,
+    EvidenceKeywords,
     FileFactKeywords,
     FileKeywords,
     LeaseKeywords,
+    MeasurementKeywords,
     NetworkKeywords,
     PowerKeywords,
+    PowerRecordingKeywords,
     ServerKeywords,
     SessionKeywords,
     SettingKeywords,
@@ -38,7 +43,11 @@ from .keywords import (
 from .keywords.base import KeywordGroup
 from .lifecycle import Lifecycle
 from .report.console_log import write_new_output
+from .report.failing import Failing
+from .report.health import Health
+from .report.measuring import Measurements
 from .report.robot_log import write_new_events
+from .retry import Retry, Retrying
 from .sessions import DeviceSession, Sessions, session_timeout
 from .settings import AutoClose, Settings
 from .version import __version__
@@ -51,12 +60,16 @@ if TYPE_CHECKING:
         ConsoleKeywords,
         ConsoleWaitingKeywords,
         ConsoleWatchingKeywords,
+        DescriptionKeywords,
         DriverKeywords,
+        EvidenceKeywords,
         FileFactKeywords,
         FileKeywords,
         LeaseKeywords,
+        MeasurementKeywords,
         NetworkKeywords,
         PowerKeywords,
+        PowerRecordingKeywords,
         SSHKeywords,
         ServerKeywords,
         SessionKeywords,
@@ -79,12 +92,17 @@ else:
 class JumpstarterLibrary(_Keywords):
     """Keywords for real devices behind [Jumpstarter](https://jumpstarter.dev)."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as people write them in Library lines
         self,
         timeout: timedelta = timedelta(seconds=30),
         auto_close: AutoClose = AutoClose.SUITE,
         default_driver: str = "",
         plugins: str | list[str] | None = None,
+        description: str | list[str] | None = None,
+        evidence: timedelta | None = timedelta(seconds=10),
+        retry: Retry = Retry.NONE,
+        retries: int = 1,
+        health: Path | None = None,
     ) -> None:
         """Stores its arguments; nothing is connected before [Open Jumpstarter Session].
 
@@ -95,17 +113,32 @@ class JumpstarterLibrary(_Keywords):
             default_driver: Path at or below which drivers are looked for when none is named.
             plugins: Keyword classes of your own, as for other libraries: `module.Class`, separated by commas. They derive from
                 `JumpstarterLibrary.keywords.base.KeywordGroup`.
+            description: File of [Save Device Description], or several, separated by commas. With it `robot --dryrun` checks
+                drivers and methods without a device. It has no effect on a run.
+            evidence: How long gathering evidence of a failed test may take; `NONE` for none. See [Whose failure it is].
+            retry: `INFRASTRUCTURE` repeats tests that the lab broke; each attempt stays in the log.
+            retries: How often each of them is repeated at most.
+            health: File of the lab's health, to which each test adds a line for each exporter that it had.
         """
         self.settings = Settings(session_timeout(timeout))
         self.auto_close = auto_close
         self.default_driver = default_driver
         self.sessions = Sessions()
+        self.measurements = Measurements()
+        self.failing = Failing(self.sessions, evidence)
+        self.retrying = Retrying(self, retry, retries)
+        self.health = None if health is None else Health(health, self.sessions.redact)
         self.lifecycle = Lifecycle(self)
-        self.ROBOT_LIBRARY_LISTENER = self.lifecycle
+        self.ROBOT_LIBRARY_LISTENER: list[object] = [self.lifecycle]
+        if description:
+            from .report.dry_run import dry_run_check  # late, as few runs are dry
+
+            self.ROBOT_LIBRARY_LISTENER.append(dry_run_check(self, description, default_driver))
         components: list[KeywordGroup] = [
             SessionKeywords(self),
             LeaseKeywords(self),
             PowerKeywords(self),
+            PowerRecordingKeywords(self),
             ConsoleKeywords(self),
             ConsoleCommandKeywords(self),
             ConsoleWaitingKeywords(self),
@@ -123,6 +156,9 @@ class JumpstarterLibrary(_Keywords):
             UBootKeywords(self),
             VideoKeywords(self),
             UpstreamKeywords(self),
+            MeasurementKeywords(self),
+            EvidenceKeywords(self),
+            DescriptionKeywords(self),
             SettingKeywords(self),
         ]
         components += PluginParser(KeywordGroup, [self]).parse_plugins(plugins or [])
@@ -151,14 +187,20 @@ class JumpstarterLibrary(_Keywords):
             result = DynamicCore.run_keyword(self, name, args, kwargs)
             # Only now, and not before: a Power Off in a teardown has to happen, whatever the device said.
             self._check_watchers(consoles)
+            self.lifecycle.skipping.check_opened()
             status = "PASS"
             return result
         except JumpstarterError as error:
             # The first word says who has to look: the device's people, the lab's, or the test's author.
             error.args = (f"{error.failure_class.value}: {self.sessions.redact(str(error))}", *error.args[1:])
+            self.failing.note(name, error)
             raise error.with_traceback(None) from None
+        except TimeoutExceeded as error:
+            self.failing.note(name, error)
+            raise
         except Exception as error:
             if not of_assertion(error):
+                self.failing.note(name, error, ours=self._is_ours(name))
                 raise
             text = self.sessions.redact(str(error))
             if isinstance(error, AssertionError):  # what was measured or read is not what was expected
@@ -167,17 +209,25 @@ class JumpstarterLibrary(_Keywords):
         finally:
             for session in dict.fromkeys([*before, *self.sessions]):
                 if session not in before:
-                    self._take_over(session)
+                    self.take_over(session)
                 session.gather_logs()
                 write_new_events(session, self.sessions.redact)
                 shown = dict.fromkeys([*consoles.get(session, []), *session.device.consoles.values()])
                 write_new_output(session, shown, self.sessions.redact)
                 session.journal.append(KeywordEnded(name=name, status=status))
 
-    def _take_over(self, session: DeviceSession) -> None:
+    def take_over(self, session: DeviceSession) -> None:
+        """Looks after a session that was opened."""
         session.owner = self.lifecycle.owner
+        self.measurements.follow(session)
+        self.failing.see(session)
         if self.lifecycle.test:
             session.start_test(*self.lifecycle.test)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a keyword is of this package, and not of a plugin."""
+        keywords: dict[str, Any] = getattr(self, "keywords")  # noqa: B009 - of DynamicCore, which type checkers do not see
+        return str(keywords[name].__module__).partition(".")[0] == __package__
 
     def _check_watchers(self, before: dict[DeviceSession, list[Console]]) -> None:
         now = [console for session in self.sessions for console in session.device.consoles.values()]

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import pytest_failures
+
 if TYPE_CHECKING:
     from .client import Device
+    from .needs import Need
+    from .report.measuring import Measurements
     from .sessions import DeviceSession, Sessions
 
 _PACKAGE = str(Path(__file__).parent)
 _outputs: list[Path | None] = []
+_measured: list[Measurements | None] = []
+_failures: list[pytest_failures.Failures] = []
 opened_sessions: weakref.WeakSet[Sessions] = weakref.WeakSet()
 """Those of the fixtures."""
 
@@ -47,19 +54,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="folder for journals and what consoles say, of each session and of each test. Default: no such files.",
     )
+    pytest_failures.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the marker."""
     _outputs.append(config.getoption("--jumpstarter-output"))
+    _measured.append(None)
+    _failures.append(pytest_failures.Failures(config))
     config.addinivalue_line(
         "markers", "jumpstarter(target): device for the fixture 'jumpstarter' in this test, instead of --jumpstarter-target"
+    )
+    config.addinivalue_line(
+        "markers",
+        "jumpstarter_needs(what, ...): skips the test unless its device has drivers of these families (power, video ...) or at "
+        "these paths (dut.power)",
     )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Forgets the options; there are runs inside of runs."""
+    _write_measurements()
+    _measured.pop()
+    _failures.pop()
     _outputs.pop()
+
+
+def measurements() -> Measurements:
+    """What was measured in this run."""
+    from .report.measuring import Measurements
+
+    found = _measured[-1] if _measured else None
+    if found is None:
+        found = Measurements()
+        _measured[-1:] = [found]
+    return found
+
+
+def _write_measurements() -> None:
+    found, folder = _measured[-1], output_folder()
+    if found is not None and len(found) and folder is not None:
+        from .report import measurement_files as files
+
+        files.save(found, folder / files.FILE)
 
 
 def output_folder() -> Path | None:
@@ -125,14 +162,93 @@ def jumpstarter_mock() -> Iterator[Device]:
         sessions.close_all()
 
 
+@pytest.fixture
+def record_measurement(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[..., float]:
+    """Writes a value down: `record_measurement("boot time", 12.3, "s", limit="<15")`.
+
+    It fails the test if the value is outside its limit, unless `fail=False`. It returns the value, which also stands in the XML
+    of `--junit-xml` as a property, and in `measurements.json` in the folder of `--jumpstarter-output`. `device=` says of which
+    device it is, where several are open.
+    """
+    from .report.measuring import with_unit
+
+    def record(
+        name: str,
+        value: float | timedelta,
+        unit: str = "",
+        *,
+        limit: str = "",
+        fail: bool = True,
+        device: Device | None = None,
+    ) -> float:
+        opened = [session for session in _opened() if device is None or session.device is device]
+        found = measurements()
+        found.enter_test(request.node.nodeid, request.node.path.name)
+        measurement = found.record(opened[0] if len(opened) == 1 else None, name, value, unit, limit)
+        record_property(name, measurement.shown)
+        if measurement.limit:
+            verdict = "within" if measurement.passed else "outside"
+            record_property(f"{name}: limit", f"{with_unit(measurement.limit, measurement.unit)}, {verdict}")
+        if fail:
+            measurement.check()
+        return measurement.value
+
+    return record
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Reads what the test needs before its device is opened, or leased."""
+    _needs(item)
+
+
+def _needs(item: pytest.Item) -> list[Need]:
+    __tracebackhide__ = True
+    texts = [text for marker in item.iter_markers("jumpstarter_needs") for text in marker.args]
+    if not texts:
+        return []
+    from .errors import UsageError
+    from .needs import parse
+
+    try:
+        return [parse(str(text)) for text in texts]
+    except UsageError as error:
+        message = f"{error.failure_class.value}: {error}"
+    pytest.fail(message, pytrace=False)
+
+
+def _check_needs(item: pytest.Item) -> None:
+    """Skips the test if its device lacks something."""
+    __tracebackhide__ = True
+    if not (needs := _needs(item)):
+        return
+    from .needs import undecided, unmet
+
+    used = list(getattr(item, "funcargs", {}).values())
+    opened = _opened()
+    # Those of other tests may be open, too.
+    sessions = [session for session in opened if any(session.device is value for value in used)] or opened
+    if message := unmet(needs, sessions):
+        pytest.skip(message)
+    if left := undecided(needs, sessions):
+        texts = ", ".join(f"'{need.text}'" for need in left)
+        pytest.fail(
+            f"TEST: The marker jumpstarter_needs cannot check {texts}: no fixture has opened a device for it.", pytrace=False
+        )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Marks the test in journals and consoles. A watcher that was hit, and of which no call told, fails it at its end."""
     __tracebackhide__ = True
     sessions, status = _opened(), "FAIL"
+    _check_needs(item)
     if sessions:
         from .journal import TestEnded, TestStarted
+
+        measurements().enter_test(item.nodeid, item.path.name)
     for session in sessions:
+        session.write_down()
         session.journal.append(TestStarted(name=item.nodeid))
         session.start_test(item.name, item.nodeid)
     try:
@@ -170,7 +286,7 @@ def _hits() -> list[str]:
     return found
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -180,7 +296,9 @@ def pytest_runtest_makereport(
         # The first word says who has to look: the device's people, the lab's, or the test's author.
         error.args = (f"{getattr(error, 'failure_class').value}: {error}", *error.args[1:])  # noqa: B009 - of our errors only
         call.excinfo = pytest.ExceptionInfo.from_exception(error)
-    return (yield)
+    report = yield
+    _failures[-1].look(item, call, report, sessions=_opened(), folder=output_folder())
+    return report
 
 
 def _is_ours(kind: type[BaseException]) -> bool:

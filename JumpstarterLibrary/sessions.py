@@ -1,4 +1,4 @@
-"""Where the device is, and every device session that is open. Shared by Robot, pytest and plain Python."""
+"""Every device session that is open. Shared by Robot, pytest and plain Python."""
 
 from __future__ import annotations
 
@@ -8,113 +8,34 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .client.channel import Security
 from .client.device import DEFAULT_TIMEOUT, Device, open_device
-from .errors import ConfigurationError, NoTargetError, UnknownAliasError, UsageError
+from .errors import ConfigurationError, UnknownAliasError, UsageError
 from .journal import Event, Journal, JsonLinesFile, SessionOpened
 from .journal.files import own_path
-from .lab.wish import Wish, lease_of_environment
+from .lab.wish import Wish
+from .places import WAYS, Kind, Place, locate, served
 from .wire import event_loop as _event_loop  # noqa: F401 - so that it registers its end first
-from .wire.address import parse_address
 from .wire.deadline import Timeout
 from .wire.secrets import Redactor
 
 if TYPE_CHECKING:
     from .lab.configuration import ClientConfiguration
     from .lab.leasing import Leased
+    from .lab.together import Ready
+
+__all__ = ["WAYS", "DeviceSession", "Kind", "Place", "Sessions", "locate", "session_timeout"]
 
 LOG_LAG = 0.06
 """Seconds by which an exporter that polls its log sends a line late (upstream: every 50 ms, protocol §5.6)."""
 LOG_CATCH_UP = 0.05
 """Seconds to wait for log lines that an exporter says it has written."""
-
-WAYS = """\
-  1. give a target: mock, mock:power, an exporter configuration (bench.yaml), host:port, or unix:PATH;
-  2. set JUMPSTARTER_HOST to such an address, as python -m JumpstarterLibrary.exporter prints it;
-  3. run inside a jmp shell, which sets JUMPSTARTER_HOST;
-  4. lease a device in a lab: selector=board=rpi4, exporter_name= or lease=, or the same in jmp shell."""
-
-
-class Kind(Enum):
-    """What a target is."""
-
-    EMBEDDED = "embedded device"
-    CONFIGURATION = "exporter configuration"
-    ADDRESS = "address"
-    LEASE = "lease"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a device is, and which rule said so."""
-
-    kind: Kind
-    target: str
-    origin: str
-    name: str
-    """What to call the device when nobody names it."""
-    note: str = ""
-    """What was asked for and has no effect, for people."""
-    wish: Wish | None = None
-    """What to lease."""
-
-
-def locate(target: str | None, wish: Wish | None = None) -> Place:
-    """Says where the device is: the given target, else JUMPSTARTER_HOST, else a lease (`docs/guide/sessions.md`).
-
-    Args:
-        target: a text that says it.
-        wish: what to lease.
-
-    Raises:
-        NoTargetError: nothing says where it is; the message names the ways.
-        UsageError: target and lease were both asked for.
-    """
-    wish = Wish() if wish is None else wish
-    if target:
-        if wish.is_given:
-            raise UsageError(f"A target ('{target}') and a lease ({wish}) are two different devices: ask for one of them.")
-        return _locate_given(target.strip())
-    if host := os.environ.get("JUMPSTARTER_HOST"):
-        exporter = os.environ.get("JMP_EXPORTER", "")
-        name = exporter if exporter not in ("", "direct") else _short_name(host)
-        note = f"JUMPSTARTER_HOST is set, so {wish} is not leased." if wish.is_given else ""
-        return Place(Kind.ADDRESS, host, "JUMPSTARTER_HOST", name, note)
-    if not wish.lease and (surrounding := lease_of_environment()):
-        note = f"JMP_LEASE is set, so {wish} is not leased." if wish.is_given else ""
-        return _leased_place(replace(wish, lease=surrounding), "JMP_LEASE", note)
-    if wish.is_given:
-        return _leased_place(wish, "leased")
-    raise NoTargetError(f"Nothing says where the device is. There are four ways:\n{WAYS}")
-
-
-def _leased_place(wish: Wish, origin: str, note: str = "") -> Place:
-    return Place(Kind.LEASE, str(wish), origin, wish.exporter_name or wish.lease, note, wish)
-
-
-def _locate_given(target: str) -> Place:
-    if target == "mock" or target.startswith("mock:"):
-        return Place(Kind.EMBEDDED, target, "embedded in this process", target.replace(":", "-"))
-    if target.endswith((".yaml", ".yml")):
-        return Place(Kind.CONFIGURATION, target, "exporter configuration, served in this process", Path(target).stem)
-    try:
-        parse_address(target)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{error} Other targets are mock, mock:power, and a configuration's path (.yaml).") from None
-    return Place(Kind.ADDRESS, target, "given address", _short_name(target))
-
-
-def _short_name(address: str) -> str:
-    """`/run/user/1000/jumpstarter-ab12/socket` is a poor name; its folder is better."""
-    path = Path(address.removeprefix("unix:"))
-    return path.parent.name if path.name == "socket" and path.parent.name else address
 
 
 class DeviceSession:
@@ -134,8 +55,12 @@ class DeviceSession:
         """Which test or suite opened it; whoever closes automatically sets and reads this."""
         self.shown: dict[str, int] = {}
         """Positions up to which reports have shown the consoles' output."""
+        self.journal_file: Path | None = None
+        """Where the whole journal is written to, if it is."""
         self.reported = 0
         """Position in the journal up to which reports have shown it."""
+        self.opened_with: dict[str, Any] = {}
+        """The arguments of `Sessions.open`."""
         self._stack = stack
 
     @property
@@ -158,6 +83,11 @@ class DeviceSession:
         self.device.test = name if folder is None else own_path(folder, name, owner=full_name).name
         for console in self.device.consoles.values():
             console.start_test(self.device.test)
+
+    def write_down(self) -> None:
+        """Brings the journal up to date; see `Console.write_down`."""
+        for console in list(self.device.consoles.values()):
+            console.write_down()
 
     def end_test(self) -> None:
         """A test ends."""
@@ -205,6 +135,7 @@ class Sessions:
         progress: Callable[[str], object] = lambda _: None,
         configured: Callable[[ClientConfiguration], object] = lambda _: None,
         journal_folder: Path | None = None,
+        ready: Ready | None = None,
     ) -> DeviceSession:
         """Opens a device session and makes it the current one.
 
@@ -219,6 +150,7 @@ class Sessions:
             progress: told, in sentences, what a lease waits for.
             configured: told the client configuration before a lease is asked for.
             journal_folder: where the journal's file goes; none is written unless given.
+            ready: a lease of `leased_together`.
 
         Raises:
             JumpstarterError: as `locate`, `client.connect` and `lab.leasing.leased`; also when the alias is taken.
@@ -229,9 +161,10 @@ class Sessions:
         journal, before = Journal(), self._current
         stack = contextlib.ExitStack()
         try:
-            leased = None
+            leased = file = None
             if place.wish is not None:
-                leased = stack.enter_context(_leased(place.wish, self.redact, progress=progress, configured=configured))
+                lease = _leased(place.wish, self.redact, progress, configured) if ready is None else ready
+                leased = stack.enter_context(lease)
                 place = replace(place, name=leased.lease.exporter, target=str(leased.lease), origin=_origin(place, leased))
                 name = self._free_alias(alias, place.name)
             if journal_folder is not None:
@@ -243,7 +176,7 @@ class Sessions:
                 device = _open_leased(leased, stack, name=name, timeout=timeout, journal=journal, redact=self.redact)
             else:
                 device = open_device(
-                    stack.enter_context(_served(place)),
+                    stack.enter_context(served(place)),
                     timeout=timeout,
                     passphrase=passphrase,
                     security=security,
@@ -260,6 +193,19 @@ class Sessions:
             if journal_folder is not None:
                 device.files = own_path(journal_folder, name, owner=self._owner)
             session = DeviceSession(name, place, device, stack, leased)
+            session.journal_file = file
+            session.opened_with = {
+                "target": target,
+                "alias": alias,
+                "timeout": timeout,
+                "passphrase": passphrase,
+                "security": security,
+                "ca": ca,
+                "wish": wish,
+                "progress": progress,
+                "configured": configured,
+                "journal_folder": journal_folder,
+            }
             self._open[name], self._current = session, name
             return session
         except BaseException:  # also Robot's timeout and Ctrl-C
@@ -267,6 +213,45 @@ class Sessions:
             self._current = before
             stack.__exit__(*sys.exc_info())
             raise
+
+    def reopen(self, session: DeviceSession) -> DeviceSession:
+        """Opens a dead session anew, with the arguments with which it was opened; a new lease is asked for if it had one.
+
+        Raises:
+            JumpstarterError: as `open`.
+        """
+        if self._open.get(session.alias) is session:
+            with contextlib.suppress(Exception):  # it is dead: what it does not give back is gone
+                self.close(session.alias)
+        return self.open(**session.opened_with)
+
+    @contextlib.contextmanager
+    def leased_together(
+        self,
+        wanted: Mapping[str, tuple[str | None, Wish]],
+        *,
+        progress: Callable[[str], object] = lambda _: None,
+        configured: Callable[[ClientConfiguration], object] = lambda _: None,
+    ) -> Iterator[Mapping[str, Ready]]:
+        """Asks at the same time for the leases of several devices, all or none. In the block each is given to `open`, as `ready`.
+
+        Args:
+            wanted: target and wish as for `open`, by alias; those that need no lease are passed over.
+            progress: told, in sentences that begin with an alias, what is waited for.
+            configured: told the client configuration before a lease is asked for.
+
+        Raises:
+            JumpstarterError: as `open`; nothing is leased then.
+        """
+        places = {self._free_alias(alias, alias): locate(*what) for alias, what in wanted.items()}
+        wishes = {alias: place.wish for alias, place in places.items() if place.wish is not None}
+        if not wishes:
+            yield {}
+            return
+        from .lab.together import lease_together  # late, as most sessions need no lab
+
+        with lease_together(wishes, redact=self.redact, progress=progress, configured=configured) as ready:
+            yield ready
 
     def _free_alias(self, asked: str | None, proposed: str) -> str:
         if asked is not None and (not asked.strip() or asked.isdigit()):
@@ -350,10 +335,12 @@ def _close_forgotten() -> None:
             sessions.close_all()
 
 
-def _leased(wish: Wish, redact: Redactor, **told: Callable[[Any], object]) -> contextlib.AbstractContextManager[Leased]:
+def _leased(
+    wish: Wish, redact: Redactor, progress: Callable[[str], object], configured: Callable[[ClientConfiguration], object]
+) -> contextlib.AbstractContextManager[Leased]:
     from .lab.leasing import leased  # late, as most sessions need no lab
 
-    return leased(wish, redact=redact, **told)
+    return leased(wish, redact=redact, progress=progress, configured=configured)
 
 
 def _open_leased(leased: Leased, stack: contextlib.ExitStack, **arguments: Any) -> Device:
@@ -365,27 +352,6 @@ def _open_leased(leased: Leased, stack: contextlib.ExitStack, **arguments: Any) 
 def _origin(place: Place, leased: Leased) -> str:
     made = f"leased as {place.target}" if leased.lease.created else f"existing lease, {place.origin}"
     return f"{made}; client configuration: {leased.configuration.source}"
-
-
-@contextlib.contextmanager
-def _served(place: Place) -> Iterator[str]:
-    """Gives the address of a place, serving it in this process where need be."""
-    if place.kind is Kind.ADDRESS:
-        yield place.target
-        return
-    from .drivers.targets import builtin_device
-    from .exporter import Session
-    from .exporter.config import load_exporter
-
-    if place.kind is Kind.CONFIGURATION:
-        root = load_exporter(Path(place.target)).root
-    else:
-        built_in = builtin_device(place.target)
-        if built_in is None:
-            raise ConfigurationError(f"There is no embedded device '{place.target}'; there are mock and mock:power.")
-        root = built_in
-    with Session(root_device=root) as session, session.serve_unix() as path:
-        yield path
 
 
 @contextlib.contextmanager

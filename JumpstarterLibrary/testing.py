@@ -73,7 +73,7 @@ def open_or_fail(
     """Opens a device for a fixture; what goes wrong is told in one message, without a traceback of ours."""
     from .errors import JumpstarterError
     from .lab.wish import Wish
-    from .pytest_plugin import opened_sessions, output_folder
+    from .pytest_plugin import measurements, opened_sessions, output_folder
     from .sessions import Sessions
 
     assert isinstance(sessions, Sessions)
@@ -81,7 +81,9 @@ def open_or_fail(
         wish = Wish(selector=selector, exporter_name=exporter_name, client_config=client_config or None)
         opened_sessions.add(sessions)
         folder = output_folder()
-        return sessions.open(target, wish=None if target else wish, progress=logger.info, journal_folder=folder).device
+        device = sessions.open(target, wish=None if target else wish, progress=logger.info, journal_folder=folder).device
+        measurements().follow(sessions.current)
+        return device
     except JumpstarterError as error:
         message = f"{error.failure_class.value}: {error}"
     pytest.fail(message, pytrace=False)

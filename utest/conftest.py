@@ -10,6 +10,19 @@ from helpers.processes import names_a_target
 from helpers.robot_run import RobotRunner
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option for tests that take minutes."""
+    parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what takes minutes."""
+    slow = [] if config.getoption("--slow") else [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 @pytest.fixture(autouse=True)
 def _no_target(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reaches a device of the developer's, whatever shell it is started in."""

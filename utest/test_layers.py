@@ -27,11 +27,11 @@ class Room:
 
 # From top to bottom. drivers stands above exporter, because drivers are made from its Driver class.
 ROOMS = (
-    Room(("library", "lifecycle", "settings"), (*GRPC, *EVENT_LOOPS, *PYTEST)),
+    Room(("library", "lifecycle", "settings", "skipping", "retry", "verdict"), (*GRPC, *EVENT_LOOPS, *PYTEST)),
     Room(("keywords",), (*GRPC, *THREADS, *EVENT_LOOPS, *PYTEST)),
-    Room(("testing", "pytest_plugin", "doctor", "__main__"), ROBOT),
+    Room(("testing", "pytest_plugin", "pytest_failures", "doctor", "describe", "__main__"), ROBOT),
     Room(("report",), (*GRPC, *PYTEST)),
-    Room(("sessions",), (*ROBOT, *PYTEST)),
+    Room(("sessions", "places", "needs"), (*ROBOT, *PYTEST)),
     Room(("lab",), (*ROBOT, *PYTEST)),
     Room(("client",), (*ROBOT, *PYTEST, *EVENT_LOOPS)),
     Room(("drivers",), (*ROBOT, *PYTEST)),
@@ -46,7 +46,7 @@ FRONT_DOOR = "__init__.py"
 NO_ROOM = {FRONT_DOOR, "version.py"}
 
 # An entry point starts things; nothing imports it.
-MAY_ALSO_IMPORT = {"exporter/__main__.py": ("drivers",)}
+MAY_ALSO_IMPORT = {"exporter/__main__.py": ("drivers",), "__main__.py": ("verdict",)}
 
 # The one place that reaches for upstream's own clients, when a user asks for them and has installed them. It does so late, by
 # import_module in a function; `utest/upstream/test_upstream_packages.py` holds that the library is whole without them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import threading
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,6 +15,9 @@ import grpc
 
 from ..errors import ConfigurationError, ConnectionFailedError
 from ..wire.address import Address
+from ..wire.interruptible import make_grpc_sound
+
+make_grpc_sound()
 
 LARGEST_MESSAGE = 256 * 1024 * 1024
 """Bytes of one answer that we take; gRPC's own limit is 4 MiB."""
@@ -24,6 +28,7 @@ WINDOW = 4 * 1024 * 1024
 KEEPALIVE_MS = 20_000
 """As upstream's clients; exporters on TCP allow a ping every 10 s."""
 HANDSHAKE_TIMEOUT = 5.0
+CLOSING_TIMEOUT = 1.0
 
 
 class Security(Enum):
@@ -92,6 +97,9 @@ def channel_arguments(address: Address, security: Security, ca: Path | None, tim
         ("grpc.max_send_message_length", -1),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", WINDOW),
+        # What comes back is found within a second, not after gRPC's two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.max_metadata_size", LARGEST_METADATA),
         ("grpc.absolute_max_metadata_size", LARGEST_METADATA),
     ]
@@ -169,3 +177,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"Cannot read the CA file '{path}': {error.strerror}.") from None
+
+
+def close_channel(channel: Any) -> None:
+    """Closes a channel, and waits for that for a second at most.
+
+    gRPC waits in there until all calls are over. One in whose first steps an interrupt came (Ctrl-C twice) never is, and what is
+    closed after the channel, such as a lease, must not wait for it.
+    """
+    closing = threading.Thread(target=channel.close, name="jumpstarter-close-channel", daemon=True)
+    closing.start()
+    closing.join(CLOSING_TIMEOUT)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 from ..wire.deadline import Timeout
 from .driver import DriverClient
-from .pending import PendingCall
-from .receiving import PartialFile, Receiver
-from .resource_stream import ResourceStream
-from .resources import HANDLE, Progress, Transfer, _Download
-from .transfer import Record, replace_handle
+from .resources import HANDLE, Download, Progress, Transfer
+from .transfer import Record
 from .verification import check_same
 
 Accept = Callable[[Transfer], object]
@@ -46,7 +43,7 @@ def read_back(
     _ReadBack(driver, method, arguments, idle, None).compare(sent)
 
 
-class _Checked(_Download):
+class _Checked(Download):
     def __init__(  # noqa: PLR0917 - made in one place
         self,
         driver: DriverClient,
@@ -58,52 +55,26 @@ class _Checked(_Download):
     ) -> None:
         super().__init__(driver, method, arguments, idle, progress)
         self._accept = accept
-        self._answer: object = None
 
-    def _returned(self, call: PendingCall, file: PartialFile) -> object:
-        self._answer = super()._returned(call, file)
-        return self._answer
-
-    def _check(self, stream: ResourceStream, call: PendingCall, file: PartialFile) -> None:
-        super()._check(stream, call, file)
-        self._accept(Transfer(str(file.target), file.size, 0.0, file.sha256, self._answer))
+    def accept(self, came: Transfer) -> None:
+        self._accept(came)
 
 
-class _ReadBack(_Download):
+class _ReadBack(Download):
     def compare(self, sent: Transfer) -> None:
-        receiver, beginning = Receiver(), _Beginning(sent.size)
-        stream = ResourceStream(self.connection, self.act, self.uuid, receiver.requests())
-        call: PendingCall | None = None
-        file = cast("PartialFile", beginning)
+        beginning = _Beginning(sent.size)
         with Record(self.connection.journal, self.act, "download", f"{sent.name} (read back)") as record:
-            try:
-                self.moved()
-                stream.open(self.idle)
-                call = PendingCall(self.connection, self.act, self.uuid, replace_handle(self.arguments, stream.handle))
-                receiver.start(stream)
-                call.start()
-                self.moved()
-                try:
-                    self._receive(receiver, stream, call, file)
-                    self._returned(call, file)
-                    self._check(stream, call, file)
-                except _EnoughError:
-                    pass
-                check_same(
-                    self.act,
-                    sent.name,
-                    size=beginning.size,
-                    sha256=beginning.sha256,
-                    expected_size=sent.size,
-                    expected_sha256=sent.sha256,
-                )
-                record.finished(beginning.size, beginning.sha256, None)
-            finally:
-                record.size = beginning.size
-                if call is not None:
-                    call.cancel()
-                stream.cancel()
-                receiver.close()
+            with contextlib.suppress(_EnoughError):
+                self.take_into(beginning, record)
+            check_same(
+                self.act,
+                sent.name,
+                size=beginning.size,
+                sha256=beginning.sha256,
+                expected_size=sent.size,
+                expected_sha256=sent.sha256,
+            )
+            record.finished(beginning.size, beginning.sha256, None)
 
 
 class _EnoughError(Exception):

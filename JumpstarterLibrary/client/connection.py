@@ -21,12 +21,13 @@ from ..errors import (
     SessionLostError,
     ValueNotSendableError,
 )
-from ..journal import CallEnded, Journal
+from ..journal import CallEnded, Journal, SessionRegained
 from ..wire import values
 from ..wire.address import Address
 from ..wire.deadline import Deadline, in_words
 from ..wire.protocol import LOG_POSITION_KEY, PASSPHRASE_KEY, ExporterStatus, status_name
 from ..wire.secrets import MASK, Hidden, Redactor
+from .channel import close_channel
 from .failures import Act, Attempt, as_error, is_transport, passphrase_error, shorten
 from .opening import innermost, no_connection
 from .returning import Way
@@ -72,13 +73,14 @@ class Connection:
         """When the last call ended, on the monotonic clock."""
         self.on_loss: Callable[[SessionLostError], None] = lambda _: None
         self.way: Way | None = None
-        """Set where a connection that broke may come back by itself, as through a lab's tunnel."""
+        """Finds exporter and drivers again after a break; set once the tree is known."""
+        self._lost_at = 0.0
         self._channel = channel
 
     def close(self) -> None:
         """Cancels what is under way and closes the channel."""
         self.closed = True
-        self._channel.close()
+        close_channel(self._channel)
 
     # ----------------------------------------------------------------- opening
 
@@ -172,7 +174,14 @@ class Connection:
             self.write_down(act, arguments, begin, outcome, detail, streaming=False)
 
     def stream(
-        self, act: Act, uuid: str, arguments: tuple[object, ...], timeout: float, settle: float | None = None
+        self,
+        act: Act,
+        uuid: str,
+        arguments: tuple[object, ...],
+        timeout: float,
+        settle: float | None = None,
+        *,
+        background: Background | None = None,
     ) -> Generator[object, None, None]:
         """Calls a streaming method; gives its values as they come. Leaving the loop cancels the call on the exporter.
 
@@ -182,6 +191,7 @@ class Connection:
             arguments: positional.
             timeout: seconds for the whole stream.
             settle: ends the stream this many seconds after its first value.
+            background: lets another thread end the stream, which does not stand in the journal then.
 
         Raises:
             JumpstarterError: as `call`, after the values that came before.
@@ -189,20 +199,33 @@ class Connection:
         self.check_usable(act)
         request = pb.StreamingDriverCallRequest(uuid=uuid, method=act.method, args=encode_arguments(act, arguments))
         begin, outcome, detail, count = time.monotonic(), "interrupted", "", 0
-        rpc, settled = None, None
+        rpc, settled, deadline, ending = None, None, Deadline(timeout), background or Background()
         try:
-            rpc = self.stub.StreamingDriverCall(request, timeout=timeout, metadata=self.metadata)
-            for response in rpc:
-                count += 1
-                if settle is not None and settled is None:
-                    settled = Settled(settle, rpc.cancel)
-                yield values.decode(response.result)
+            while True:
+                request.uuid = self.uuid(uuid, deadline.remaining)
+                rpc = self.stub.StreamingDriverCall(request, timeout=max(deadline.remaining, 0.001), metadata=self.metadata)
+                ending.ends(rpc.cancel)
+                try:
+                    for response in rpc:
+                        count += 1
+                        if settle is not None and settled is None:
+                            settled = Settled(settle, rpc.cancel)
+                        yield values.decode(response.result)
+                    break
+                except grpc.RpcError as error:
+                    if (
+                        count
+                        or ending.over
+                        or self.way is None
+                        or not self.way.may_send_again(error, uuid, request.uuid, deadline)
+                    ):
+                        raise
             outcome = "ok"
         except GeneratorExit:
             outcome = "ok"  # the caller has all it wants
             raise
         except grpc.RpcError as error:
-            if settled is not None and settled.over:
+            if ending.over or (settled is not None and settled.over):
                 outcome = "ok"
                 return
             failure = self.failure(error, Attempt(act, time.monotonic() - begin, timeout))
@@ -214,7 +237,8 @@ class Connection:
             if settled is not None:
                 settled.cancel()
             detail = detail or f"{count} values"
-            self.write_down(act, arguments, begin, outcome, detail, streaming=True)
+            if background is None:
+                self.write_down(act, arguments, begin, outcome, detail, streaming=True)
 
     def note_log_position(self, call: Any) -> None:
         """Takes down how far the exporter's log had come when it answered."""
@@ -236,8 +260,28 @@ class Connection:
         """
         if self.closed:
             raise SessionClosedError(f"{act} is not possible: the session was closed.")
-        if self.loss is not None:
-            raise SessionLostError(f"{act} is not possible: {self.loss}")
+        if (loss := self.loss) is not None and not self.regained():
+            raise SessionLostError(f"{act} is not possible: {loss}")
+
+    def uuid(self, uuid: str, limit: float = PROBE_TIMEOUT * 4) -> str:
+        """Returns what a driver's uuid is now: another one than in the tree, if the exporter has begun anew meanwhile."""
+        return uuid if self.way is None else self.way.uuid(uuid, limit)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session will not come back: it was closed, or its lease is over."""
+        return self.closed or (self.loss is not None and (self.way is None or self.way.why_lost is not None))
+
+    def regained(self) -> bool:
+        """Whether an exporter that was gone is there again with the same drivers, after a quick look. Nothing was lost: it is."""
+        loss = self.loss
+        if loss is None:
+            return True
+        if self.way is None or self.is_over or not self.way.is_back():
+            return False
+        self.loss = None
+        self.journal.append(SessionRegained(alias=self.name, reason=str(loss), seconds=time.monotonic() - self._lost_at))
+        return True
 
     def failure(self, error: Any, attempt: Attempt) -> JumpstarterError:
         """Turns a failed RPC into the error to raise, and remembers it if the session is lost by it."""
@@ -263,13 +307,16 @@ class Connection:
     def lose(self, failure: SessionLostError) -> None:
         """Remembers, once, that the session is lost."""
         if self.loss is None and not self.closed:
+            self._lost_at = time.monotonic()
             self.loss = failure
             self.on_loss(failure)
 
     def check_loss(self, error: Any) -> None:
         """Looks at an RPC that ended by itself in the background: is the exporter gone?"""
-        if self.way is not None:  # it may come back; whoever watches the lease says when it will not
-            return
+        if self.way is not None:
+            self.way.broke()
+            if self.way.may_return():  # whoever watches the lease says when it will not
+                return
         text = error.details() or ""
         code = error.code()
         # An exporter that stops cancels its streams, if it has the time.
@@ -307,6 +354,26 @@ class Connection:
                 streaming=streaming,
             )
         )
+
+
+class Background:
+    """Lets another thread end a stream that waits for its next value."""
+
+    def __init__(self) -> None:
+        self.over = False
+        """Whether it was ended."""
+        self._cancel: Callable[[], object] = lambda: None
+
+    def ends(self, cancel: Callable[[], object]) -> None:
+        """Says how the stream is cancelled; does so at once if it was ended before."""
+        self._cancel = cancel
+        if self.over:
+            cancel()
+
+    def end(self) -> None:
+        """Ends the stream."""
+        self.over = True
+        self._cancel()
 
 
 class Settled:

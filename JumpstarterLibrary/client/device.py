@@ -19,6 +19,7 @@ from .channel import ChannelArguments, Security, channel_arguments, make_channel
 from .connection import Connection
 from .driver import DriverClient
 from .logs import LogReader
+from .returning import Way
 from .tree import Node, assemble, choose, find
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Device:
             return kind(self, client.node)  # named on purpose: an unknown tag may still have the family's methods
         start = find(self.name, self.tree, self.default_driver)
         candidates = [node for node in start.walk() if kind.serves(node)]
-        found = self.client_for(choose(self.name, candidates, kind.family))
+        found = self.client_for(choose(self.name, candidates, kind.family, start))
         assert isinstance(found, kind)
         return found
 
@@ -271,9 +272,9 @@ def open_device(
         nodes = list(device.tree.walk())
         journal.append(SessionOpened(alias=device.name, target=called or str(address), origin=origin, drivers=len(nodes)))
         connection.on_loss = partial(_write_loss, device)
+        connection.way = Way(connection, nodes)
         if logs:
-            paths = {node.uuid: node.path for node in reversed(nodes)}
-            device.logs = LogReader(connection, paths, 0 if old_logs else connection.log_position)
+            device.logs = LogReader(connection, 0 if old_logs else connection.log_position)
             device.logs.start()
         if closed_with is not None:
             closed_with.callback(device.close)

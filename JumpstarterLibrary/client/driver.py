@@ -134,7 +134,8 @@ class DriverClient:
         act = Act(self.device.name, node.path, name)
         near = names.near(name, [*node.children, *(word for word in dir(type(self)) if word[0] != "_")])
         known = f"Did you mean {' or '.join(near)}?" if near else f"It has the children {', '.join(node.children) or 'none'}."
-        raise DriverAttributeError(f"{act.place} has no child '{name}'. {known} Exported methods: .call('{name}').")
+        told = f"{act.place} has no child '{name}'. {known}"
+        raise DriverAttributeError(f'{told} Its exported methods are called with .call("name").')
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.node.children]

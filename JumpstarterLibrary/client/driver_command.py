@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, DriverError, DriverTimeoutError, Jumpst
 from ..journal import CallEnded
 from ..wire.deadline import Timeout, in_words, seconds
 from ..wire.protocol import NAME_LABEL
-from .allow_list import EXTRA, AllowList, refusal
+from .allow_list import EXTRA, AllowList, package_of, refusal
 from .channel import Security
 from .device import Device
 from .driver import DriverClient
@@ -76,7 +76,12 @@ def run_driver_command(
             environment.pop(name, None)
     begin, status = time.monotonic(), "interrupted"
     try:
-        outcome = run([*_program(what), *words], environment=environment, timeout=limit, input=input)
+        outcome = run(
+            [*_program(what, [node.type_tag for node in device.tree.way_to(driver.node)]), *words],
+            environment=environment,
+            timeout=limit,
+            input=input,
+        )
         status = "ok"
         if expected_rc is not None and outcome.rc != expected_rc:
             status = "DriverError"
@@ -126,9 +131,13 @@ def host_environment(device: Device, allow: AllowList, driver: DriverClient, wha
     return environment
 
 
-def _program(what: str) -> list[str]:
+def _program(what: str, class_paths: Sequence[str]) -> list[str]:
     if importlib.util.find_spec("jumpstarter_cli") is None:
         raise ConfigurationError(f"{what} needs upstream's command 'j', which is not installed: pip install '{EXTRA}'")
+    for path in class_paths:
+        module = path.partition(".")[0]
+        if module and importlib.util.find_spec(module) is None:  # 'j' would end with a failure like any other
+            raise ConfigurationError(f"{what} needs '{path}', which is not installed. Install it: {package_of(path)}")
     return [sys.executable, "-P", "-c", _J]
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import DriverError, DriverNotSupportedError, RemoteFileNotFoundError, UsageError
+from ..wire.deadline import Timeout, seconds
 from .driver import DriverClient
 from .failures import Act
 
-HASHING_RATE = 20_000_000
-"""Bytes per second that a slow exporter hashes."""
+READING_RATE = 20_000_000
+"""Bytes per second that a slow exporter hashes or copies."""
 
 _MISSING = re.compile(r"NotFound|no such file|does not exist|not found", re.IGNORECASE)
 
@@ -66,12 +67,13 @@ class FileFacts(DriverClient):
             etag=_text(answer.get("etag")),
         )
 
-    def hash_file(self, path: str, algorithm: str = "sha256") -> str:
+    def hash_file(self, path: str, algorithm: str = "sha256", *, timeout: Timeout | None = None) -> str:
         """Has the driver hash a file.
 
         Args:
             path: the file.
             algorithm: `sha256` or `md5`.
+            timeout: how long that may take; unless given, the device's, and longer for large files.
 
         Returns:
             Hexadecimal digits.
@@ -82,7 +84,7 @@ class FileFacts(DriverClient):
         """
         path = self._file_path(path)
         size = self.file_info(path).size
-        return self._hash(path, algorithm, size)
+        return self._hash(path, algorithm, self._patience(size) if timeout is None else seconds(timeout))
 
     def list_directory(self, path: str = "/", *, recursive: bool = False) -> list[str]:
         """Returns what is in a directory, sorted; directories end with `/`.
@@ -139,8 +141,11 @@ class FileFacts(DriverClient):
             raise DriverError(f"{self._act(method)} gave no URL, but {answer!r}."[:500])
         return dict(answer)
 
-    def _hash(self, path: str, algorithm: str, size: int) -> str:
-        patience = max(self.device.timeout_seconds, size / HASHING_RATE)
+    def _patience(self, size: int, idle: Timeout | None = None) -> float:
+        """Seconds for what a store does to a whole file in one call, which tells nothing meanwhile."""
+        return max(self.device.timeout_seconds if idle is None else seconds(idle), size / READING_RATE)
+
+    def _hash(self, path: str, algorithm: str, patience: float) -> str:
         try:
             digest = self.call("hash", path, algorithm, timeout=patience)
         except DriverError as error:

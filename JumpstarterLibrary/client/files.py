@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import (
+    ConfigurationError,
     DriverError,
     DriverMethodNotFoundError,
     DriverNotSupportedError,
@@ -55,8 +57,8 @@ class FileStoreClient(FileFacts):
         idle: Timeout | None = None,
         progress: Progress | None = None,
     ) -> Written:
-        """Writes a file; one that was there is replaced, and stays as it is if the source turns out bad before its first block
-        (up to 1 MiB) was read. A file that was not written completely is removed.
+        """Writes a file. One that was there is replaced once the new one is complete, and stays as it is after an error, if the
+        store can rename or copy; upstream's in memory cannot. A file that was not written completely is removed.
 
         Args:
             source: what to write.
@@ -70,23 +72,36 @@ class FileStoreClient(FileFacts):
             TransferMismatchError: the store has something else.
             DriverError: the driver could not write it.
         """
-        path = self._file_path(path)
+        return self._write(source, _Place(self._file_path(path)), verify=verify, idle=idle, progress=progress)
+
+    def _write(
+        self,
+        source: Source,
+        place: _Place,
+        *,
+        verify: bool | None = None,
+        idle: Timeout | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
         opened: list[object] = []
         tidying = _Tidying()
 
         def prepare() -> object:
-            opened.append(self._open(path, "wb", idle))
+            if not place.at_once:
+                self._find_place(place)
+            opened.append(self._open(place.written, "wb", idle))
             return opened[0]
 
         try:
             with self._closing(opened, idle, tidying):
                 transfer = upload(self, "file_write", source, (HANDLE,), idle=idle, progress=progress, prepare=prepare)
                 check_answer(self._act("file_write"), transfer)
-            checked, proven = self._compare(path, transfer.size, transfer.sha256, verify)
+            checked, proven = self._compare(place.written, transfer.size, transfer.sha256, verify, idle)
+            self._put_in_place(place, idle)
             return Written(transfer, checked, proven)
         except BaseException as error:
             if opened:
-                self._discard(path, error, tidying)
+                self._discard(place, error, tidying)
             raise
 
     def download(
@@ -118,7 +133,7 @@ class FileStoreClient(FileFacts):
 
         def accept(came: Transfer) -> None:
             check_answer(self._act("file_read"), came)
-            checked.append(self._compare(path, came.size, came.sha256, verify))
+            checked.append(self._compare(path, came.size, came.sha256, verify, idle))
 
         with self._closing([descriptor], idle):
             arguments = (descriptor, HANDLE)
@@ -142,14 +157,17 @@ class FileStoreClient(FileFacts):
         path = self._file_path(path)
         expected = hashlib.sha256()
         size = 0
-        for block in open_source(local, unpack=False).blocks():
+        source = open_source(local, unpack=False)
+        if source.stored_size is None:
+            raise ConfigurationError(f"'{local}' is no regular file, so there is no telling where it ends.")
+        for block in source.blocks():
             expected.update(block)
             size += len(block)
         found = self.file_info(path).size
         if found != size:
             return f"'{path}' in {self._act('').place} has {found} bytes, and '{local}' has {size}."
         try:
-            digest = self._hash(path, "sha256", size)
+            digest = self._hash(path, "sha256", self._patience(size))
         except (DriverMethodNotFoundError, DriverNotSupportedError):
             digest = self._hash_here(path)
         if digest != expected.hexdigest():
@@ -254,16 +272,39 @@ class FileStoreClient(FileFacts):
             raise
         self.call("file_close", opened[0], timeout=idle)  # writes what the store still holds, so its error counts
 
-    def _discard(self, path: str, error: BaseException, tidying: _Tidying) -> None:
-        """Removes a file that was not written completely, and says so in the error."""
-        told = f"What was written of '{path}' may still be there."
+    def _find_place(self, place: _Place) -> None:
+        """Decides where a new file is written: beside one that is there, if the store can put it in its place afterwards."""
+        place.existed = self._says("exists", place.path)
+        if place.existed:
+            with contextlib.suppress(JumpstarterError):
+                able = self.capability()
+                place.method = "rename" if able.get("rename") else "copy" if able.get("copy") else ""
+
+    def _put_in_place(self, place: _Place, idle: Timeout | None) -> None:
+        if place.written == place.path:
+            return
+        place.complete = True
+        how = self._transplant(place.method, place.written, place.path, idle=idle)
+        if how == THROUGH_US or place.method == "copy":
+            self.call("delete", place.written)
+
+    def _discard(self, place: _Place, error: BaseException, tidying: _Tidying) -> None:
+        """Removes a file that was not written completely, and says so in the error, and what became of the one before."""
+        if place.complete:  # perhaps the only good copy: the old one may be half overwritten
+            add_note(error, f"The new file is complete as '{place.written}', and may not have taken the place of '{place.path}'.")
+            return
+        told = f"What was written of '{place.path}' may still be there"
         if not is_silent(error):
             with contextlib.suppress(JumpstarterError):
-                self.call("delete", path, timeout=tidying.left(error))
-                told = f"What was written of '{path}' was removed."
-        add_note(error, told)
+                self.call("delete", place.written, timeout=tidying.left(error))
+                told = f"What was written of '{place.path}' was removed"
+        if place.existed:
+            told += (
+                "; the file that was there before is gone" if place.written == place.path else "; the file before is as it was"
+            )
+        add_note(error, f"{told}.")
 
-    def _compare(self, path: str, size: int, sha256: str, verify: bool | None) -> tuple[str, bool]:
+    def _compare(self, path: str, size: int, sha256: str, verify: bool | None, idle: Timeout | None = None) -> tuple[str, bool]:
         """Compares what went through us with what the store says that it has; returns how, and whether the content too."""
         found = self.file_info(path).size
         check_same(self._act("stat"), path, size=found, sha256="", expected_size=size, expected_sha256=None)
@@ -271,7 +312,7 @@ class FileStoreClient(FileFacts):
             return "size as the store says", False
         method, told = ("file_read", "read back and compared") if verify else ("hash", "size and SHA-256 as the store says")
         try:
-            digest = self._hash_here(path) if verify else self._hash(path, "sha256", size)
+            digest = self._hash_here(path) if verify else self._hash(path, "sha256", self._patience(size, idle))
         except (DriverMethodNotFoundError, DriverNotSupportedError):
             if verify:
                 raise
@@ -284,13 +325,13 @@ class FileStoreClient(FileFacts):
         with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder, self._closing([descriptor]):
             return download(self, "file_read", Path(folder) / "file", (descriptor, HANDLE)).sha256
 
-    def _transplant(self, method: str, source: str, target: str) -> str:
+    def _transplant(self, method: str, source: str, target: str, *, idle: Timeout | None = None) -> str:
         source, target = self._file_path(source), self._file_path(target)
         if source == target:
             raise UsageError(f"{self._act(method)} was not sent: '{source}' is source and target.")
         size, how = self.file_info(source).size, BY_STORE
         try:
-            self.call(method, source, target)
+            self.call(method, source, target, timeout=self._patience(size, idle))
         except (DriverError, DriverMethodNotFoundError) as error:
             if "Unsupported" not in str(error) and not isinstance(error, (DriverNotSupportedError, DriverMethodNotFoundError)):
                 raise
@@ -298,7 +339,7 @@ class FileStoreClient(FileFacts):
             with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder:
                 local = Path(folder) / "file"
                 self.download(source, local)
-                self.upload(open_source(local, unpack=False), target)
+                self._write(open_source(local, unpack=False), _Place(target, at_once=True))
         found = self.file_info(target).size
         check_same(self._act(method), target, size=found, sha256="", expected_size=size, expected_sha256=None)
         return how
@@ -328,6 +369,27 @@ def _stores_without_server(node: Node) -> Iterator[Node]:
         yield node
     for child in node.children.values():
         yield from _stores_without_server(child)
+
+
+class _Place:
+    """Where a file is written, which may be beside the file that it replaces."""
+
+    def __init__(self, path: str, *, at_once: bool = False) -> None:
+        self.path = path
+        self.at_once = at_once
+        """Whether it is written in its own place, whatever is there."""
+        self.existed = False
+        """Whether there was a file of this name."""
+        self.method = ""
+        """The store's method that puts the new file in the place of the old one; empty if it has none."""
+        self.complete = False
+        """Whether it was written and compared, and only has to take its place."""
+        self._beside = f"{path}.{secrets.token_hex(4)}.part"
+
+    @property
+    def written(self) -> str:
+        """The path that is written."""
+        return self._beside if self.method else self.path
 
 
 class _Tidying:

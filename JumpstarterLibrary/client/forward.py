@@ -63,8 +63,7 @@ class Forwarding:
         self.port: int = 0 if path else name[1]
         self.connections = 0
         """How many local connections there were until now."""
-        self.failures: deque[str] = deque(maxlen=KEPT_FAILURES)
-        """Why connections failed, the latest last."""
+        self._failures: deque[str] = deque(maxlen=KEPT_FAILURES)
         self.act = Act(driver.device.name, driver.path, method)
         self.sent = self.received = 0
         """Bytes to and from the driver over connections that have ended."""
@@ -88,6 +87,11 @@ class Forwarding:
         except BaseException:  # also Robot's timeout and Ctrl-C
             self.close()
             raise
+
+    @property
+    def failures(self) -> list[str]:
+        """Why connections failed, the latest last."""
+        return list(self._failures)
 
     @property
     def address(self) -> str:
@@ -164,7 +168,7 @@ class Forwarding:
             self.received += connection.received
             if failure:
                 self._failed += 1
-                self.failures.append(failure)
+                self._failures.append(failure)
                 now, (last, moment) = time.monotonic(), self._last_failure
                 news = failure != last or now > moment + SAME_FAILURE
                 if news:

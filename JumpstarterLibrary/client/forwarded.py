@@ -127,7 +127,8 @@ class ForwardedConnection:
         forwarding = self._forwarding
         connection = forwarding.driver.device.connection
         connection.check_usable(forwarding.act)
-        request = json.dumps({"kind": "driver", "uuid": forwarding.driver.node.uuid, "method": forwarding.act.method})
+        uuid = connection.uuid(forwarding.driver.node.uuid)
+        request = json.dumps({"kind": "driver", "uuid": uuid, "method": forwarding.act.method})
         metadata = ((REQUEST_KEY, request), *(connection.metadata or ()))
         rpc = connection.router.Stream(self._requests(), metadata=metadata)
         with self._lock:

@@ -55,6 +55,8 @@ class Source:
         size: bytes as they are stored, where that is known.
         checksum: what the digest should be.
         unpack: whether to unpack it, if its first bytes say that it is packed.
+        encoding: how it is packed, where that is known.
+        rereadable: whether it can be read again at once: then a wrong checksum is found before anything is given away.
     """
 
     def __init__(
@@ -66,8 +68,11 @@ class Source:
         checksum: str | None = None,
         unpack: bool = True,
         encoding: Encoding | None = None,
+        rereadable: bool = False,
     ) -> None:
         self.name = name
+        self.looked_at = 0
+        """Bytes that were read to compare the checksum before any is given away; it grows while that goes on."""
         self.stored_size = size
         """Bytes as they are stored; None if that is not known before."""
         self.encoding = encoding
@@ -75,12 +80,15 @@ class Source:
         self._pieces = pieces
         self._checksum = Checksum(checksum) if checksum is not None else None
         self._unpack = unpack
+        self._rereadable = rereadable
 
     @staticmethod
     def of_bytes(data: bytes, name: str = "bytes", *, checksum: str | None = None, unpack: bool = False) -> Source:
         """An image that is in memory; sent as it is unless told to be unpacked."""
         encoding = detect(data[:HEAD]) if unpack else None
-        return Source(name, lambda _: read_bytes(data), len(data), checksum=checksum, unpack=unpack, encoding=encoding)
+        return Source(
+            name, lambda _: read_bytes(data), len(data), checksum=checksum, unpack=unpack, encoding=encoding, rereadable=True
+        )
 
     @property
     def size(self) -> int | None:
@@ -97,12 +105,26 @@ class Source:
             ConfigurationError: it cannot be read, is corrupt, or has another checksum.
         """
         block: bytes | None = None
-        for following in regroup(self._checked(Abandoned() if abandoned is None else abandoned)):
+        abandoned = Abandoned() if abandoned is None else abandoned
+        self._check_before(abandoned)
+        for following in regroup(self._checked(abandoned)):
             if block is not None:
                 yield block
             block = following
         if block is not None:
             yield block
+
+    def _check_before(self, abandoned: Abandoned) -> None:
+        """Compares the checksum before the first byte leaves: a device that got half of a wrong image does not start again."""
+        if self._checksum is None or not self._rereadable:
+            return
+        digest = self._checksum.start()
+        for piece in self._pieces(abandoned):
+            digest.update(piece)
+            self.looked_at += len(piece)
+        if digest.hexdigest() != self._checksum.digits and not abandoned.over:
+            for piece in self._checked(abandoned):  # it may be that of the content; if not, this says so
+                self.looked_at += len(piece)
 
     def _checked(self, abandoned: Abandoned) -> Iterator[bytes]:
         digests: dict[str, Any] = {}
@@ -175,7 +197,13 @@ def open_source(path_or_url: str | Path, *, checksum: str | None = None, unpack:
     size, head = check_file(path)
     encoding = detect(head) if unpack else None
     return Source(
-        str(path), lambda abandoned: read_file(path, abandoned), size, checksum=checksum, unpack=unpack, encoding=encoding
+        str(path),
+        lambda abandoned: read_file(path, abandoned),
+        size,
+        checksum=checksum,
+        unpack=unpack,
+        encoding=encoding,
+        rereadable=size is not None,
     )
 
 

@@ -15,8 +15,8 @@ from ..wire.protocol import LOG_AFTER_KEY, LOG_POSITION_KEY, log_source_name
 from .connection import Connection
 
 JOIN_BUDGET = 0.5
-RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0)
-"""Seconds before each new attempt when the log breaks off while the exporter lives."""
+FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
+"""Seconds before a new attempt when the log breaks off: the first time, and what they grow to."""
 
 _GAP = re.compile(r"\[(\d+) log lines lost here")
 
@@ -26,18 +26,19 @@ class LogReader:
 
     Args:
         connection: the session.
-        paths: the drivers' paths by uuid.
         after: the last line that is older than this session, where the exporter counts them.
     """
 
-    def __init__(self, connection: Connection, paths: dict[str, str], after: int = 0) -> None:
+    def __init__(self, connection: Connection, after: int = 0) -> None:
         self._after = after
         self.position: int | None = None
         """How many lines of our exporter's log have arrived; None if the exporter does not count."""
         self._shown = 0
         """The highest position that is in the journal: a new stream begins with lines that came before."""
         self._connection = connection
-        self._paths = paths
+        self._generation = 0
+        self._began = 0.0
+        """When the present stream began to work, on the monotonic clock."""
         self._rpc: Any = None
         self._stopped = threading.Event()
         self._arrived = threading.Condition()
@@ -67,31 +68,37 @@ class LogReader:
             self._thread.join(JOIN_BUDGET)
 
     def _run(self) -> None:
-        delays = iter(RETRY_DELAYS)
+        delay, told = FIRST_DELAY, False
         while True:
-            seen = self._lines
+            seen, self._began = self._lines, 0.0
             if self._read():
                 return
-            if self._lines > seen:  # it worked for a while: be as patient as at first
-                delays = iter(RETRY_DELAYS)
-            delay = next(delays, None)
-            if delay is None:
-                self._connection.journal.append(LogGap(reason="the log stream breaks off again and again; it is read no more"))
-                return
-            if self._stopped.wait(delay):
-                return
-            if self.position is None:
+            # It worked for a while: be as patient as at first.
+            if self._lines > seen or (self._began and time.monotonic() - self._began > LONGEST_DELAY):
+                delay, told = FIRST_DELAY, False
+            if self.position is None and not told:
+                told = True
                 self._connection.journal.append(LogGap(reason="the log stream broke off; lines may be missing"))
+            # Of a session that is lost somebody else finds out whether it is back.
+            while self._connection.loss is not None and not self._connection.is_over and not self._stopped.is_set():
+                self._stopped.wait(FIRST_DELAY)
+            if self._stopped.wait(delay) or self._connection.is_over:
+                return
+            delay = min(delay * 2, LONGEST_DELAY)
 
     def _read(self) -> bool:
         """Reads until the stream ends; returns whether it is of no use to try again."""
         connection = self._connection
         try:
+            if not self._look_for_another_exporter():
+                return self._stopped.is_set() or connection.is_over
             metadata = ((LOG_AFTER_KEY, str(max(self._after, self._shown))), *(connection.metadata or ()))
             self._rpc = connection.stub.LogStream(Empty(), metadata=metadata)
             if self._stopped.is_set():
                 self._rpc.cancel()
-            for key, value in self._rpc.initial_metadata() or ():
+            initial = self._rpc.initial_metadata() or ()
+            self._began = time.monotonic()
+            for key, value in initial:
                 if key == LOG_POSITION_KEY:
                     self._begin_at(int(value))
             for line in self._rpc:
@@ -102,7 +109,25 @@ class LogReader:
             connection.check_loss(error)
         except ValueError:  # the channel was closed before the stream began
             return True
-        return self._stopped.is_set() or connection.loss is not None
+        return self._stopped.is_set() or connection.is_over
+
+    def _look_for_another_exporter(self) -> bool:
+        """An exporter that began anew counts its lines anew, too, and has none of those that were not read yet.
+
+        Returns:
+            Whether it is known which exporter answers.
+        """
+        way = self._connection.way
+        if way is None:
+            return True
+        way.uuid("")
+        if way.generation != self._generation:
+            self._generation = way.generation
+            if self.position is not None:
+                self._connection.journal.append(LogGap(reason="the exporter began anew; lines of its end may be missing"))
+            self._after = self._shown = 0
+            self.position = None
+        return not way.is_stale
 
     def _begin_at(self, position: int) -> None:
         if self.position is not None and position > self._shown:
@@ -123,7 +148,7 @@ class LogReader:
                     severity=line.severity or "INFO",
                     source=log_source_name(line.source),
                     message=connection.redact(line.message),
-                    driver=self._paths.get(line.uuid, ""),
+                    driver=connection.way.path(line.uuid) if connection.way is not None else "",
                 )
             )
         if self.position is not None:

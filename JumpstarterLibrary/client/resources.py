@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import CallTimeoutError, DriverError, DriverTimeoutError, InfrastructureError, JumpstarterError, UsageError
 from ..wire.deadline import Deadline, Timeout, in_words, seconds
@@ -22,8 +23,9 @@ from .receiving import PartialFile, Receiver
 from .resource_stream import ResourceStream
 from .sending import Sender
 from .transfer import HANDLE, Progress, Record, Transfer, replace_handle
+from .verification import add_note
 
-__all__ = ["HANDLE", "Progress", "Transfer", "download", "upload"]
+__all__ = ["HANDLE", "Download", "Progress", "Transfer", "download", "upload"]
 
 SLICE = 0.1
 """Seconds between two looks at what moves."""
@@ -90,7 +92,7 @@ def download(
         CallTimeoutError, DriverTimeoutError: nothing moved for too long.
         JumpstarterError: see `JumpstarterLibrary.errors`.
     """
-    return _Download(driver, method, arguments, idle, progress).run(target)
+    return Download(driver, method, arguments, idle, progress).run(target)
 
 
 class _Moving:
@@ -103,7 +105,7 @@ class _Moving:
         self.act = Act(device.name, driver.path, method)
         if not any(argument is HANDLE for argument in arguments):
             raise UsageError(f"{self.act} was not called: none of its arguments is the handle of the file.")
-        self.uuid = driver.node.uuid
+        self.uuid = device.connection.uuid(driver.node.uuid)
         self._tag = driver.node.type_tag
         self.connection = device.connection
         self.arguments = tuple(arguments)
@@ -176,14 +178,18 @@ class _Upload(_Moving):
     def _wait_for_beginning(self, sender: Sender, source: Source) -> None:
         """What cannot be read at all never reaches the driver."""
         self.moved()
+        looked_at = 0
         while not sender.ready(SLICE):
+            if source.looked_at != looked_at:  # its checksum is being compared
+                looked_at = source.looked_at
+                self.moved()
             if self.told(0, source.size):
                 raise InfrastructureError(f"{self.act} was not called: '{source.name}' gave nothing for {in_words(self.idle)}.")
-        _raise(sender.error)
+        _raise(sender.error)  # nothing was given away
 
     def _wait(self, sender: Sender, stream: ResourceStream, call: PendingCall, source: Source) -> None:
         while not call.wait(SLICE):
-            _raise(sender.error)
+            _raise_broken(sender)
             if self.told(sender.sent, source.size):
                 if sender.starving:
                     raise InfrastructureError(
@@ -198,20 +204,20 @@ class _Upload(_Moving):
         try:
             return call.result()
         except DriverError as error:
-            _raise(sender.error)
+            _raise_broken(sender)
             if not sender.ended:
                 error.args = (f"{error} This was {_after(sender, source)}.", *error.args[1:])
             raise
 
     def _check(self, sender: Sender, stream: ResourceStream, call: PendingCall, source: Source) -> None:
         """Whether the driver, which says that all is well, can have taken everything."""
-        _raise(sender.error)
+        _raise_broken(sender)
         told = call.transferred(stream.uuid)
         taken = sender.sent if told is None else told.taken
         deadline = Deadline(GRACE)
         while not sender.whole and not deadline.expired:  # a driver that counts bytes may be quicker than our threads
             deadline.sleep(MOMENT)
-        _raise(sender.error)
+        _raise_broken(sender)
         if stream.broken:
             raise InfrastructureError(
                 f"{self.act} returned, but the stream of the file broke {_after(sender, source)}: {stream.failure()}"
@@ -226,33 +232,61 @@ class _Upload(_Moving):
             )
 
 
-class _Download(_Moving):
+class Taker(Protocol):
+    """What takes the bytes of a download; `PartialFile` is one."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def target(self) -> object: ...
+
+    def write(self, data: bytes, /) -> None: ...
+
+
+class Download(_Moving):
+    """One download. Others that compare or keep less are made of it: they override `accept`, or give `take_into` a taker."""
+
     def run(self, target: Path) -> Transfer:
+        """Takes the file; it has its name once `accept` has let it pass."""
+        with Record(self.connection.journal, self.act, "download", str(target)) as record, PartialFile(target) as file:
+            returned = self.take_into(file, record)
+            file.keep()
+            self.told(file.size, file.size)
+            return record.finished(file.size, file.sha256, returned)
+
+    def take_into(self, file: Taker, record: Record) -> object:
+        """Calls the driver's method, gives what comes to a taker, and returns what the method returned. An error of the taker
+        ends the call."""
         receiver = Receiver()
         stream = ResourceStream(self.connection, self.act, self.uuid, receiver.requests())
         call: PendingCall | None = None
-        with Record(self.connection.journal, self.act, "download", str(target)) as record, PartialFile(target) as file:
-            try:
-                self.moved()
-                stream.open(self.idle)
-                call = PendingCall(self.connection, self.act, self.uuid, replace_handle(self.arguments, stream.handle))
-                receiver.start(stream)
-                call.start()
-                self.moved()
-                self._receive(receiver, stream, call, file)
-                returned = self.succeeded(self._returned(call, file))
-                self._check(stream, call, file)
-                file.keep()
-                self.told(file.size, file.size)
-                return record.finished(file.size, file.sha256, returned)
-            finally:
-                record.size = file.size
-                if call is not None:
-                    call.cancel()
-                stream.cancel()
-                receiver.close()
+        try:
+            self.moved()
+            stream.open(self.idle)
+            call = PendingCall(self.connection, self.act, self.uuid, replace_handle(self.arguments, stream.handle))
+            receiver.start(stream)
+            call.start()
+            self.moved()
+            self._receive(receiver, stream, call, file)
+            returned = self.succeeded(self._returned(call, file))
+            self._check(stream, call, file)
+            self.accept(Transfer(str(file.target), file.size, 0.0, file.sha256, returned))
+            return returned
+        finally:
+            record.size = file.size
+            if call is not None:
+                call.cancel()
+            stream.cancel()
+            receiver.close()
 
-    def _receive(self, receiver: Receiver, stream: ResourceStream, call: PendingCall, file: PartialFile) -> None:
+    def accept(self, came: Transfer) -> None:
+        """Raises an error if what came is wrong; this one lets everything pass."""
+
+    def _receive(self, receiver: Receiver, stream: ResourceStream, call: PendingCall, file: Taker) -> None:
         while not receiver.exhausted:
             blocks = receiver.get(SLICE)
             for block in blocks:
@@ -267,7 +301,7 @@ class _Download(_Moving):
                 call.result()
             raise call.fail(self._broken(stream, file))
 
-    def _check_end(self, receiver: Receiver, stream: ResourceStream, call: PendingCall, file: PartialFile) -> None:
+    def _check_end(self, receiver: Receiver, stream: ResourceStream, call: PendingCall, file: Taker) -> None:
         """The driver has returned: once everything is here that it gave, the end has to be here, too."""
         told = call.transferred(stream.uuid)
         if told is not None and told.given == file.size and not receiver.wait(GRACE):
@@ -275,13 +309,13 @@ class _Download(_Moving):
                 f"{self.act} returned as if all was well, but without giving a file. '{file.target}' was not written."
             )
 
-    def _returned(self, call: PendingCall, file: PartialFile) -> object:
+    def _returned(self, call: PendingCall, file: Taker) -> object:
         while not call.wait(SLICE):
             if self.told(file.size, None):
                 raise call.fail(self.stalled(f"after all {file.size} bytes had come"))
         return call.result()
 
-    def _broken(self, stream: ResourceStream, file: PartialFile) -> JumpstarterError:
+    def _broken(self, stream: ResourceStream, file: Taker) -> JumpstarterError:
         if stream.broken:
             failure = stream.failure()
             failure.args = (f"{failure} This was after {file.size} bytes.", *failure.args[1:])
@@ -290,7 +324,7 @@ class _Download(_Moving):
             f"{self.act} failed: the stream of the file ended without its end mark after {file.size} bytes."
         )
 
-    def _check(self, stream: ResourceStream, call: PendingCall, file: PartialFile) -> None:
+    def _check(self, stream: ResourceStream, call: PendingCall, file: Taker) -> None:
         told = call.transferred(stream.uuid)
         if told is not None and told.given != file.size:
             raise InfrastructureError(
@@ -300,6 +334,14 @@ class _Download(_Moving):
 
 def _after(sender: Sender, source: Source) -> str:
     return f"after {sender.sent} of {source.size} bytes" if source.size is not None else f"after {sender.sent} bytes"
+
+
+def _raise_broken(sender: Sender) -> None:
+    """Raises why the image could not be read to its end, and says that a part of it is out already."""
+    error = sender.error
+    if error is not None and sender.sent:
+        add_note(error, f"{sender.sent} bytes of it had gone to the driver by then: what it wrote is no whole image.")
+    _raise(error)
 
 
 def _raise(error: BaseException | None) -> None:

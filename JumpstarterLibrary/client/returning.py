@@ -1,11 +1,18 @@
-"""Connections that may come back by themselves, as those through a lab's tunnel do: what was never sent waits for them."""
+"""Connections that may come back: what was never sent waits for them, and drivers are found again by their paths.
+
+Through a lab's tunnel a connection comes back by itself, and a break is not the session's end. An exporter at an address that is
+gone is a lost session at once; it is regained when an act finds it there again.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
@@ -16,44 +23,91 @@ from ..wire.deadline import Deadline, in_words
 from .failures import Attempt
 from .tree import Node, assemble
 
+if TYPE_CHECKING:
+    from .connection import Connection
+
 PROBE_TIMEOUT = 1.0
 """Seconds between two looks whether the lease is lost while a call waits for the connection."""
 PAUSE = 0.1
 FIND_TIMEOUT = 5.0
+KNOCK_TIMEOUT = 0.3
+"""Seconds for the question whether somebody still listens at a socket."""
 
 _NEVER_SENT = re.compile(r"failed to connect to all addresses|connections to all backends failing|name resolver")
 _UNKNOWN_DRIVER = re.compile(r"Unexpected <class 'KeyError'>: UUID\(|no driver with uuid")
 _BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-class _Connection(Protocol):
-    """What is needed of a connection."""
-
-    stub: Any
-    metadata: Any
-    name: str
-    closed: bool
-    loss: SessionLostError | None
-
-
 class Way:
-    """How calls get to an exporter that is reached through something that may break and come back.
+    """How calls get to an exporter that may go and come back.
 
     Args:
         connection: whose.
         nodes: the driver tree, whose uuids change when the exporter begins anew.
-        why_lost: says what is known of a broken connection; nothing if nothing is.
     """
 
-    def __init__(self, connection: _Connection, nodes: Iterable[Node], why_lost: Callable[[], str]) -> None:
-        self.why_lost = why_lost
+    def __init__(self, connection: Connection, nodes: Iterable[Node]) -> None:
+        self.why_lost: Callable[[], str] | None = None
+        """Says what is known of a broken connection, nothing if nothing is; set where it comes back by itself."""
+        self.generation = 0
+        """How often the exporter was found to have begun anew."""
         self._connection = connection
-        self._paths = {node.uuid: node.path for node in nodes}
+        self._paths: dict[str, str] = {}
+        self._kinds: set[tuple[str, str]] = set()
+        for node in nodes:
+            self._paths.setdefault(node.uuid, node.path)  # a proxy repeats the uuid of what it stands for
+            self._kinds.add((node.path, node.type_tag))
         self._moved: dict[str, str] = {}
+        self._path_of = dict(self._paths)
+        self.is_stale = False
+        """Whether the connection broke since the drivers were found."""
+        self._lock = threading.Lock()
 
-    def uuid(self, uuid: str) -> str:
-        """Returns what a driver's uuid is now."""
+    # ----------------------------------------------------------------- drivers
+
+    def uuid(self, uuid: str, limit: float = FIND_TIMEOUT) -> str:
+        """Returns what a driver's uuid is now; after a break the exporter is asked for it, for so many seconds at most."""
+        if self.is_stale:
+            self.find_again(limit)
         return self._moved.get(uuid, uuid)
+
+    def path(self, uuid: str) -> str:
+        """Returns the path of the driver that has this uuid now; empty if there is none."""
+        return self._path_of.get(uuid, "")
+
+    def broke(self) -> None:
+        """Takes note that the connection broke, or was made anew: who answers next may be another exporter."""
+        self.is_stale = True
+
+    def find_again(self, limit: float = FIND_TIMEOUT) -> bool:
+        """Finds the drivers by their paths, as an exporter that begins anew gives all of them other uuids.
+
+        Returns:
+            Whether the exporter answers, and has every driver that it had.
+        """
+        if not self._lock.acquire(timeout=max(limit, 0.001)):
+            return False
+        try:
+            connection = self._connection
+            self.is_stale = False  # before the question: what breaks after it makes the answer old
+            report = connection.stub.GetReport(
+                Empty(), timeout=max(min(limit, FIND_TIMEOUT), 0.001), metadata=connection.metadata
+            )
+            nodes = list(assemble(connection.name, report.reports).walk())
+            # One of another kind at the same path is another device's: no call may reach it.
+            found = {node.path: node.uuid for node in nodes if (node.path, node.type_tag) in self._kinds}
+            moved = {old: found[path] for old, path in self._paths.items() if found.get(path, old) != old}
+            if moved != self._moved:
+                self._moved, self._path_of = moved, {node.uuid: node.path for node in reversed(nodes)}
+                self.generation += 1
+            return all(path in found for path in self._paths.values())
+        except (grpc.RpcError, InfrastructureError, ValueError):
+            self.is_stale = True
+            return False
+        finally:
+            self._lock.release()
+
+    # ------------------------------------------------------------------- calls
 
     def send(self, rpc: Any, request: Any, uuid: str, timeout: float) -> Any:
         """Sends a call; one that was certainly not sent yet waits for the connection, until its time is over.
@@ -61,21 +115,57 @@ class Way:
         Raises:
             grpc.RpcError: it failed, and may have happened; or there was no way for all the time.
         """
-        deadline, moved = Deadline(timeout), False
+        deadline = Deadline(timeout)
         while True:
-            request.uuid = self.uuid(uuid)
+            request.uuid = self.uuid(uuid, timeout)
             try:
                 return rpc.with_call(request, timeout=max(deadline.remaining, 0.001), metadata=self._connection.metadata)
             except grpc.RpcError as error:
-                if not moved and _UNKNOWN_DRIVER.search(error.details() or "") and self._find_again(uuid):
-                    moved = True
-                elif not (was_never_sent(error) and self.wait(deadline)):
+                if not self.may_send_again(error, uuid, request.uuid, deadline):
                     raise
 
-    def wait(self, deadline: Deadline) -> bool:
-        """Waits until the exporter answers. Returns whether it does."""
+    def may_send_again(self, error: Any, uuid: str, sent: str, deadline: Deadline) -> bool:
+        """Whether a call that failed has certainly not happened, and could be sent now. Waits until it can.
+
+        Args:
+            error: how it failed.
+            uuid: the driver's, as the tree has it.
+            sent: the uuid that the call had.
+            deadline: until when to wait.
+        """
+        if _UNKNOWN_DRIVER.search(error.details() or ""):
+            self.find_again(deadline.remaining)
+            return self._moved.get(uuid, uuid) != sent
+        if not was_never_sent(error):
+            return False
+        self.broke()
+        return self.may_return() and self.wait(deadline)
+
+    def may_return(self) -> bool:
+        """Whether a connection that is broken may come back by itself: the lab's does, and so may one through the socket of a
+        `jmp shell`, as long as somebody listens there."""
+        return self.why_lost is not None or (self._connection.address.is_unix and self._somebody_listens())
+
+    def _somebody_listens(self) -> bool:
+        address = self._connection.address
+        with contextlib.suppress(OSError):
+            if address.path is None:
+                socket.create_connection((address.host, address.port), KNOCK_TIMEOUT).close()
+                return True
+            with socket.socket(socket.AF_UNIX) as knock:
+                knock.settimeout(KNOCK_TIMEOUT)
+                knock.connect(address.path)
+                return True
+        return False
+
+    def is_back(self) -> bool:
+        """Whether an exporter with the same drivers answers now: at once if nobody listens, else it gets a moment."""
+        return self._somebody_listens() and self.wait(Deadline(PROBE_TIMEOUT), lost=True) and self.find_again(PROBE_TIMEOUT)
+
+    def wait(self, deadline: Deadline, *, lost: bool = False) -> bool:
+        """Waits until the exporter answers. Returns whether it does; of a lost session nobody waits for that, unless told to."""
         connection = self._connection
-        while deadline.remaining > 0 and connection.loss is None and not connection.closed:
+        while deadline.remaining > 0 and not connection.closed and (lost or connection.loss is None):
             try:
                 limit = min(PROBE_TIMEOUT, deadline.remaining)
                 connection.stub.GetStatus(pb.GetStatusRequest(), timeout=limit, metadata=connection.metadata, wait_for_ready=True)
@@ -89,9 +179,19 @@ class Way:
                 return False
         return False
 
+    # ---------------------------------------------------------------- failures
+
     def failure(self, failure: JumpstarterError, error: Any, attempt: Attempt) -> JumpstarterError:
-        """Turns a failure into one that says whether the lease is lost, or only the connection for the moment."""
+        """Turns a failure into one that says whether the session is lost, or only the connection for the moment."""
         connection = self._connection
+        if error.code() in _BROKEN:
+            self.broke()
+        if self.why_lost is None:
+            if isinstance(failure, SessionLostError):
+                if error.code() in _BROKEN and self.may_return():
+                    return self._for_the_moment(failure, error, attempt, "")
+                connection.lose(failure)
+            return failure
         refused = isinstance(failure, ExporterNotReadyError)
         if not refused and (not isinstance(failure, InfrastructureError) or error.code() not in _BROKEN):
             return failure
@@ -118,19 +218,6 @@ class Way:
             f"{attempt.act} failed: the connection to the exporter of device '{self._connection.name}' broke after "
             f"{after}{because}. The outcome of the call is unknown. The session goes on when the connection is back."
         )
-
-    def _find_again(self, uuid: str) -> bool:
-        """Finds a driver by its path after the exporter began anew, which gives all drivers other uuids."""
-        connection = self._connection
-        if uuid not in self._paths:
-            return False
-        try:
-            report = connection.stub.GetReport(Empty(), timeout=FIND_TIMEOUT, metadata=connection.metadata)
-            found = {node.path: node.uuid for node in assemble(connection.name, report.reports).walk()}
-        except (grpc.RpcError, InfrastructureError):
-            return False
-        self._moved = {old: found[path] for old, path in self._paths.items() if path in found}
-        return uuid in self._moved
 
 
 def was_never_sent(error: Any) -> bool:

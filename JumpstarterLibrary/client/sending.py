@@ -82,7 +82,7 @@ class Sender:
                 self.sent += len(part)
                 yield router_pb2.StreamRequest(payload=part)
             if self._source.size is None:
-                size = min(max(self.sent // SHARE, SMALLEST_FRAME), frames.FRAME_SIZE)
+                size = min(max(self.sent // SHARE, size), frames.FRAME_SIZE)
         if self.error is None and not self._blocks.closed:
             self.ended = True
             yield router_pb2.StreamRequest(frame_type=frames.GOAWAY)
@@ -98,7 +98,8 @@ class Sender:
             self._thread.join(END_BUDGET)
 
     def _frame_size(self) -> int:
-        share = (self._source.size or 0) // SHARE
+        # An archive hardly ever holds less than it is large, so its own size tells the least that will be sent.
+        share = (self._source.size or self._source.stored_size or 0) // SHARE
         return min(max(share, SMALLEST_FRAME), frames.FRAME_SIZE)
 
     def _read(self) -> None:

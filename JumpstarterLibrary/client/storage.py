@@ -19,6 +19,7 @@ from ..errors import (
     UsageError,
 )
 from ..wire.deadline import Deadline, Timeout
+from ..wire.web import request_secrets, shown_url
 from .checked import checked_download, read_back
 from .driver import DriverClient
 from .failures import Act
@@ -92,9 +93,10 @@ class FlasherClient(DriverClient):
         """Has the exporter itself fetch an image and write it as it is. Nothing can be compared, as nothing comes through here.
 
         Args:
-            url: an http or https address that the exporter can reach.
+            url: an http or https address that the exporter can reach. User name, password and query are masked from now on
+                wherever they turn up.
             target: as for `flash`.
-            headers: for the request.
+            headers: for the request; their values are masked too.
             timeout: for all of it.
 
         Returns:
@@ -105,8 +107,8 @@ class FlasherClient(DriverClient):
             DriverError: the driver failed.
         """
         with self._explained("flash"):
-            answer = self.call("flash", presigned(url, headers=headers), target, timeout=timeout)
-        check_answer(self._act("flash"), Transfer(url, 0, 0.0, "", answer), sent=False)
+            answer = self.call("flash", self._request(url, headers), target, timeout=timeout)
+        check_answer(self._act("flash"), Transfer(shown_url(url), 0, 0.0, "", answer), sent=False)
         return answer
 
     def dump(
@@ -139,6 +141,13 @@ class FlasherClient(DriverClient):
             return checked_download(self, "dump", path, (HANDLE, target), accept=accept, idle=idle, progress=progress)
 
     # ------------------------------------------------------------------- parts
+
+    def _request(self, url: str, headers: dict[str, str] | None) -> dict[str, object]:
+        """The handle of a request; what may be secret in it is masked in what the driver says about it."""
+        request = presigned(url, headers=headers)
+        for secret in request_secrets(url, headers or {}):
+            self.device.connection.redact.add(secret)
+        return request
 
     @contextlib.contextmanager
     def _explained(self, method: str) -> Iterator[None]:
@@ -241,8 +250,8 @@ class StorageMuxClient(FlasherClient):
         """Has the exporter itself fetch an image and write it to the card; as `FlasherClient.flash_by_exporter`."""
         self._refuse_target(target)
         with self._at_host():
-            answer = self.call("write", presigned(url, headers=headers), timeout=timeout)
-            check_answer(self._act("write"), Transfer(url, 0, 0.0, "", answer), sent=False)
+            answer = self.call("write", self._request(url, headers), timeout=timeout)
+            check_answer(self._act("write"), Transfer(shown_url(url), 0, 0.0, "", answer), sent=False)
             return answer
 
     def dump(
@@ -265,52 +274,78 @@ class StorageMuxClient(FlasherClient):
 
     @contextlib.contextmanager
     def _at_host(self) -> Iterator[None]:
-        """The card at the host, and afterwards at the device under test, whatever happens."""
+        """The card at the host, and afterwards at the device under test, whatever happens; also if the user interrupts this at
+        any line, even while the card is being given back."""
+        errand = _Errand()
         try:
-            self.host()
-            yield
+            try:
+                self.host()
+                yield
+                self._return_card(errand)
+            except BaseException as error:
+                self._give_back(errand, error)
+                raise
         except BaseException as error:
-            self._give_back(error)
+            self._give_back(errand, error)
             raise
+
+    def _return_card(self, errand: _Errand) -> None:
+        """Gives the card to the device after a transfer that went well."""
         for pause in (*PAUSES, None):
             try:
                 self.dut()
+                errand.done = True
             except JumpstarterError as error:
                 # A read that was ended once enough had come may take a moment to end in the driver.
                 if pause is None or not isinstance(error, DriverError) or isinstance(error, DriverTimeoutError):
-                    add_note(error, "The transfer itself was complete, and the card may still be at the host.")
+                    errand.tell(error, "The transfer itself was complete, and the card may still be at the host.")
                     raise
                 time.sleep(pause)
             else:
                 return
 
-    def _give_back(self, error: BaseException) -> None:
-        if is_silent(error):
-            add_note(error, "The card may still be at the host.")
+    def _give_back(self, errand: _Errand, error: BaseException) -> None:
+        """Gives the card to the device after an error, and says in it whether that went well."""
+        if errand.done or errand.told_in is error:
+            return
+        if errand.told_in is not None or is_silent(error):
+            errand.tell(error, "The card may still be at the host.")
             return
         broken = isinstance(error, InfrastructureError) or not isinstance(error, JumpstarterError)
         stalled = SWITCHING_BACK_AFTER_STALL if isinstance(error, DriverTimeoutError) else SWITCHING_BACK
         deadline = Deadline(SWITCHING_BACK_QUICKLY if broken else stalled)
         pauses = iter(PAUSES)
-        while True:
+        while not errand.done:
             try:
                 self.dut(timeout=max(deadline.remaining, 0.01))
+                errand.done = True
+                add_note(error, "The card is connected to the dut again.")
             except JumpstarterError as other:
                 # The transfer that was given up may take a moment to end in the driver.
                 pause = next(pauses, None) if isinstance(other, DriverError) else None
                 if pause is None or deadline.expired:
-                    add_note(error, f"The card may still be at the host: {other}")
+                    errand.tell(error, f"The card may still be at the host: {other}")
                     return
                 deadline.sleep(pause)
-            else:
-                add_note(error, "The card is connected to the dut again.")
-                return
 
     def _refuse_target(self, target: str | None) -> None:
         if target is not None:
             raise UsageError(
                 f"{self._act('write')} was not sent: a storage mux has one card and no targets, so leave target '{target}' out."
             )
+
+
+class _Errand:
+    """What became of giving the card back."""
+
+    done = False
+    told_in: BaseException | None = None
+    """The error that says that the card may be at the host."""
+
+    def tell(self, error: BaseException, note: str) -> None:
+        """Says in an error that the card may be at the host."""
+        add_note(error, note)
+        self.told_in = error
 
 
 READ_BACK = "read back and compared: same size, same SHA-256"

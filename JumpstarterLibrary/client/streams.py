@@ -58,7 +58,7 @@ class ByteStream:
         for _ in range(QUEUED_FRAMES):
             self._room.put(None)
         self._finished = False
-        request = json.dumps({"kind": "driver", "uuid": uuid, "method": act.method})
+        request = json.dumps({"kind": "driver", "uuid": connection.uuid(uuid, timeout), "method": act.method})
         metadata = ((REQUEST_KEY, request), *(connection.metadata or ()))
         self._drained = threading.Event()
         self._last_send = 0.0

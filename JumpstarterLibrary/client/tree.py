@@ -140,8 +140,14 @@ def _listed(paths: list[str]) -> str:
     return shown + (f" and {len(paths) - 20} more" if len(paths) > 20 else "")
 
 
-def choose(device: str, candidates: list[Node], family: str) -> Node:
+def choose(device: str, candidates: list[Node], family: str, root: Node | None = None) -> Node:
     """Takes the only candidate.
+
+    Args:
+        device: what messages call the device.
+        candidates: the drivers of the family.
+        family: what was looked for.
+        root: where it was looked for; a message lists what is there.
 
     Raises:
         DriverNotFoundError: there are none or several; the message lists them.
@@ -150,7 +156,9 @@ def choose(device: str, candidates: list[Node], family: str) -> Node:
     if len(distinct) == 1:
         return next(iter(distinct.values()))
     if not candidates:
-        raise DriverNotFoundError(f"Device '{device}' has no {family} driver; give driver= if one of its drivers is meant.")
+        others = [node.path for node in root.walk() if node.path] if root is not None else []
+        has = f" It has {_listed(others)}." if others else ""
+        raise DriverNotFoundError(f"Device '{device}' has no {family} driver; give driver= if one of its drivers is meant.{has}")
     raise DriverNotFoundError(
         f"Device '{device}' has {len(distinct)} {family} drivers: {_listed([node.path for node in candidates])}. "
         "Say which one with driver=, or once with Set Default Driver."

@@ -124,9 +124,11 @@ def is_silent(error: BaseException) -> bool:
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Adds a sentence to the message of an error of ours; errors of others stay as they are."""
+    """Adds a sentence to the message of an error of ours; to one of others, such as Ctrl-C, as a note of Python's."""
     if isinstance(error, JumpstarterError) and error.args:
         error.args = (f"{error.args[0]} {note}", *error.args[1:])
+    else:
+        error.add_note(note)
 
 
 def _check_flags(act: Act, answer: Mapping[str, object]) -> None:

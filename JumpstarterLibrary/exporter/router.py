@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -103,19 +104,19 @@ class _Bridge:
         self._stream = stream
         self._context = context
         self._transfer = transfer
-        self._client_done = False
-        self._heard = anyio.Event()
-        """Set at each frame of the client and at its end: silence is what ends a lingering stream."""
+        self._heard = 0.0
+        """When the client's last frame came, on the monotonic clock: silence is what ends a lingering stream."""
+        self._client_ended = anyio.Event()
 
     async def run(self, incoming: AsyncIterator[Any]) -> None:
         """Carries until both sides are finished, or the client lingers in silence after the driver finished."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._from_client, incoming)
             await self._from_driver()
-            while not self._client_done:
-                with anyio.move_on_after(LINGER) as silence:
-                    await self._heard.wait()
-                if silence.cancelled_caught:
+            silent_from = time.monotonic()
+            while (left := max(silent_from, self._heard) + LINGER - time.monotonic()) > 0:
+                with anyio.move_on_after(left):
+                    await self._client_ended.wait()
                     break
             tasks.cancel_scope.cancel()
 
@@ -143,14 +144,12 @@ class _Bridge:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, NotImplementedError):
             pass  # the driver takes no more: what it has to say comes through the other direction
         finally:
-            self._client_done = True
-            self._heard.set()
+            self._client_ended.set()
 
     async def _pump(self, incoming: AsyncIterator[Any]) -> bool:
         """Carries the client's data; returns whether it said that it was finished."""
         async for frame in incoming:
-            self._heard.set()
-            self._heard = anyio.Event()
+            self._heard = time.monotonic()
             if frame.frame_type == frames.GOAWAY:
                 return True
             if frame.frame_type == frames.DATA and frame.payload:

@@ -102,6 +102,10 @@ class Session:
         self.rows: list[Row] = []
         self.threads: anyio.CapacityLimiter  # made on entering, in the loop
         self.status_record = StatusRecord(ExporterStatus.AVAILABLE if lease else ExporterStatus.LEASE_READY)
+        self.has_after_lease_hook = False
+        """Whether whoever serves the lease runs a hook after `end_requested`, and sets the statuses; set by that one."""
+        self.end_requested = threading.Event()
+        """Set when the client has ended the session of its lease."""
         self._drivers: dict[UUID, Driver] = {}
         self._by_text: dict[str, Driver] = {}
         """The same by the uuid as clients write it, which saves reading it in every call."""
@@ -232,10 +236,14 @@ class Session:
             self.status_record = StatusRecord(new, message, old.version + 1, old.status)
 
     def end(self) -> tuple[bool, str]:
-        """What `EndSession` does: ends the session of a lease, once; without a lease it changes nothing (§5.4)."""
+        """What `EndSession` does: asks for the end of a lease's session, once; without a lease it changes nothing (§5.4).
+
+        Where an afterLease hook runs, the statuses follow it: AFTER_LEASE_HOOK, then AVAILABLE. Without one it is AVAILABLE now.
+        """
         if self.lease is None:
             return False, "No active lease context"
-        if self.status.allows_calls:
+        self.end_requested.set()
+        if self.status.allows_calls and not self.has_after_lease_hook:
             self.update_status(ExporterStatus.AVAILABLE, "Session ended by the client")
         return True, "Session ended"
 

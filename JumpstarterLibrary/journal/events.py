@@ -38,6 +38,18 @@ class SessionLost(Event):
 
 
 @dataclass(slots=True)
+class SessionRegained(Event):
+    """The connection is there again after a break that was not the session's end."""
+
+    kind: ClassVar[str] = "session-regained"
+    alias: str
+    reason: str
+    """Why it was gone."""
+    seconds: float
+    """How long it was gone."""
+
+
+@dataclass(slots=True)
 class SessionClosed(Event):
     """The session was closed on purpose."""
 
@@ -117,6 +129,16 @@ class ForwardingClosed(Event):
 
 
 @dataclass(slots=True)
+class PowerSwitched(Event):
+    """A power driver was told to switch, and said that it did."""
+
+    kind: ClassVar[str] = "power"
+    driver: str
+    state: str
+    """`on`, `off` or `rescue`."""
+
+
+@dataclass(slots=True)
 class Reading(Event):
     """One power reading."""
 
@@ -167,6 +189,55 @@ class ConsoleSent(Event):
 
 
 @dataclass(slots=True)
+class ConsoleReceived(Event):
+    """The device said something; its times are those of the arrival of the first byte.
+
+    What arrives within some milliseconds is one event. The bytes themselves are in the console's file, at `position`.
+    """
+
+    kind: ClassVar[str] = "console-received"
+    console: str
+    position: int
+    """Bytes that had come before, since the console was opened."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(slots=True)
+class ConsoleMatched(Event):
+    """A wait found what it waited for; its times are those of the arrival of what it found."""
+
+    kind: ClassVar[str] = "console-matched"
+    console: str
+    pattern: str
+    line: str
+    """Shortened, secrets masked."""
+
+
+@dataclass(slots=True)
+class ConsoleHit(Event):
+    """A watcher saw what must not appear; its times are those of the arrival."""
+
+    kind: ClassVar[str] = "console-hit"
+    console: str
+    label: str
+    line: str
+    """Shortened, secrets masked."""
+
+
+@dataclass(slots=True)
+class BootStage(Event):
+    """The device reached a stage of its start; its times are those of the arrival of what shows it."""
+
+    kind: ClassVar[str] = "boot-stage"
+    console: str
+    stage: str
+    """`first byte`, `loader`, `kernel`, `login`, or a name of the suite's."""
+    since_power_on: float
+    """Seconds since the device was told to switch on."""
+
+
+@dataclass(slots=True)
 class ConsoleGap(Event):
     """The stream of a console broke; what the device says until it is open again is not known."""
 
@@ -183,6 +254,20 @@ class ConsoleClosed(Event):
     console: str
     received: int
     """Bytes."""
+
+
+@dataclass(slots=True)
+class Measured(Event):
+    """The suite recorded a measurement."""
+
+    kind: ClassVar[str] = "measurement"
+    name: str
+    value: float
+    unit: str
+    limit: str
+    """As it was given; empty if there was none."""
+    passed: bool
+    """True as well where there is no limit."""
 
 
 @dataclass(slots=True)

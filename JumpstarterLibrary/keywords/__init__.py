@@ -5,12 +5,16 @@ from .console import ConsoleKeywords
 from .console_commands import ConsoleCommandKeywords
 from .console_waiting import ConsoleWaitingKeywords
 from .console_watching import ConsoleWatchingKeywords
+from .descriptions import DescriptionKeywords
 from .drivers import DriverKeywords
+from .evidence import EvidenceKeywords
 from .file_facts import FileFactKeywords
 from .files import FileKeywords
 from .leases import LeaseKeywords
+from .measurements import MeasurementKeywords
 from .network import NetworkKeywords
 from .power import PowerKeywords
+from .power_recording import PowerRecordingKeywords
 from .servers import ServerKeywords
 from .sessions import SessionKeywords
 from .settings import SettingKeywords
@@ -28,12 +32,16 @@ __all__ = [
     "ConsoleKeywords",
     "ConsoleWaitingKeywords",
     "ConsoleWatchingKeywords",
+    "DescriptionKeywords",
     "DriverKeywords",
+    "EvidenceKeywords",
     "FileFactKeywords",
     "FileKeywords",
     "LeaseKeywords",
+    "MeasurementKeywords",
     "NetworkKeywords",
     "PowerKeywords",
+    "PowerRecordingKeywords",
     "SSHKeywords",
     "ServerKeywords",
     "SessionKeywords",

@@ -11,6 +11,8 @@ from robot.api.types import Secret
 
 from ..client.device import Device
 from ..client.driver import DriverClient
+from ..report.failing import Failing
+from ..report.measuring import Measurements
 from ..sessions import DeviceSession, Sessions
 from ..wire.secrets import Hidden
 from .tags import Tag
@@ -52,6 +54,8 @@ class Library(Protocol):
 
     sessions: Sessions
     default_driver: str
+    measurements: Measurements
+    failing: Failing
 
     @property
     def settings(self) -> Settings:

@@ -47,13 +47,18 @@ class ConsoleGroup(KeywordGroup):
             for console in opened.values():
                 if node.path == name and node.uuid == console.uuid:  # a proxy: the same driver at another path
                     return console
-        known = ", ".join(f"'{path or '(root)'}'" for path in opened) or "none"
+        known = ", ".join(f"'{path or '(root)'}'" for path in opened)
         if name is not None:
-            raise UsageError(f"No console '{name}' is open on device '{device.name}'. Open: {known}. Open it with Open Console.")
+            instead = f"{known} {'is' if len(opened) == 1 else 'are'}" if opened else "none is"
+            raise UsageError(f"No console '{name}' of device '{device.name}' is open; {instead}. Open it with Open Console.")
         if len(opened) == 1:
             return next(iter(opened.values()))
-        hint = "Say which one with console=, or with Switch Console." if opened else "Open one with Open Console."
-        raise UsageError(f"It is not clear which console of device '{device.name}' is meant. Open: {known}. {hint}")
+        if not opened:
+            raise UsageError(f"No console of device '{device.name}' is open. Open one with Open Console.")
+        raise UsageError(
+            f"It is not clear which of the consoles of device '{device.name}' is meant: {known} are open. Say which one with "
+            "console=, or with Switch Console."
+        )
 
     def found(self, match: ConsoleMatch) -> ConsoleMatch:
         """Logs where a match was found, and returns it."""

@@ -13,7 +13,7 @@ from robot.api import logger
 from robot.utils import DotDict
 
 from ..client.files import FileStoreClient, store_of
-from ..errors import RemoteFileNotFoundError
+from ..errors import RemoteFileMismatchError, RemoteFileNotFoundError
 from .base import KeywordGroup, Tag, keyword
 
 
@@ -90,7 +90,7 @@ class FileFactKeywords(KeywordGroup):
         except RemoteFileNotFoundError:
             found = False
         if not found:
-            raise AssertionError(message or f"There is no file '{path}' in {_place(store)}.")
+            raise RemoteFileMismatchError(message or f"There is no file '{path}' in {_place(store)}.")
 
     @keyword(tags=[Tag.FILES, Tag.ASSERTION])
     def remote_file_should_not_exist(self, path: str, *, message: str | None = None, driver: str | None = None) -> None:
@@ -110,7 +110,7 @@ class FileFactKeywords(KeywordGroup):
         """
         store = self._store(driver)
         if store.exists(path):
-            raise AssertionError(message or f"There is '{path}' in {_place(store)}.")
+            raise RemoteFileMismatchError(message or f"There is '{path}' in {_place(store)}.")
 
     @keyword(tags=[Tag.FILES, Tag.GETTER, Tag.ASSERTION])
     def get_remote_file_size(
@@ -185,6 +185,7 @@ class FileFactKeywords(KeywordGroup):
         message: str | None = None,
         *,
         algorithm: HashAlgorithm = HashAlgorithm.SHA256,
+        timeout: timedelta | None = None,
         driver: str | None = None,
     ) -> str:
         """Has a store hash a file, returns the hash, and checks it if an operator is given.
@@ -195,6 +196,7 @@ class FileFactKeywords(KeywordGroup):
             assertion_expected: What to compare with.
             message: Replaces the failure message.
             algorithm: How it is hashed.
+            timeout: How long that may take; unless given, the library's timeout, and longer for large files.
             driver: Path of the file store; see [Choosing a driver]. A server's store counts only where there is no other.
 
         Returns:
@@ -211,7 +213,7 @@ class FileFactKeywords(KeywordGroup):
             Get Remote File Hash    greeting.txt    ==    5d41402abc4b2a76b9719d911017c592    algorithm=MD5
         ```
         """
-        digest = self._store(driver).hash_file(path, algorithm.value)
+        digest = self._store(driver).hash_file(path, algorithm.value, timeout=timeout)
         checked: str = verify_assertion(digest, assertion_operator, assertion_expected, f"Hash of '{path}':", message)
         return checked
 
@@ -242,7 +244,7 @@ class FileFactKeywords(KeywordGroup):
         ```
         """
         if difference := self._store(driver).difference(path, local):
-            raise AssertionError(message or difference)
+            raise RemoteFileMismatchError(message or difference)
 
     @keyword("Get Presigned URL", tags=[Tag.FILES, Tag.GETTER])
     def get_presigned_url(

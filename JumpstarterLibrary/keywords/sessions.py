@@ -19,8 +19,8 @@ from ..errors import JumpstarterError, UsageError
 from ..lab.wish import Wish
 from ..report.lab_metadata import note_lease
 from ..report.output import journal_folder
+from ..report.piling import remember, warn_of_piling
 from ..sessions import DeviceSession, session_timeout
-from ..wire.deadline import Deadline
 from .base import KeywordGroup, Tag, keyword
 
 
@@ -112,8 +112,8 @@ class SessionKeywords(KeywordGroup):
         """Opens several devices, all or none: if one cannot be opened, those that were are closed and released.
 
         Each device is `alias=what`, where `what` is a target as for [Open Jumpstarter Session], a selector such as `board=rpi4`
-        (it has a `=`, an `in (…)` or a `!`), or `exporter:NAME`, `lease:NAME` or `selector:LABELS`. They are opened one after
-        another; the last one becomes the current one.
+        (it has a `=`, an `in (…)` or a `!`), or `exporter:NAME`, `lease:NAME` or `selector:LABELS`. Leases are asked for at the
+        same time. The last device becomes the current one.
 
         Args:
             timeout: How long opening each of them may take; the library's timeout unless given.
@@ -140,14 +140,13 @@ class SessionKeywords(KeywordGroup):
         """
         if not devices:
             raise UsageError("Open Jumpstarter Sessions opens nothing: give it devices, such as dut=board=rpi4    peer=mock.")
-        deadline = None if acquisition_timeout is None else Deadline(acquisition_timeout)
+        lease = Wish(client_config=client_config, duration=duration, acquisition_timeout=acquisition_timeout)
+        wanted = {alias: _meant(what, lease) for alias, what in devices.items()}
         opened: list[str] = []
         try:
-            for alias, what in devices.items():
-                target, wish = _meant(what)
-                left = None if deadline is None else timedelta(seconds=max(deadline.remaining, 0.1))
-                lease = replace(wish, client_config=client_config, duration=duration, acquisition_timeout=left)
-                opened.append(self._open(target, alias, timeout=timeout, wish=lease).alias)
+            with self.library.sessions.leased_together(wanted, progress=self._tell, configured=_log_configuration) as ready:
+                for alias, (target, wish) in wanted.items():
+                    opened.append(self._open(target, alias, timeout=timeout, wish=wish, ready=ready.get(alias)).alias)
         except BaseException:
             for alias in reversed(opened):
                 with suppress(JumpstarterError):  # the first error matters more
@@ -253,17 +252,20 @@ class SessionKeywords(KeywordGroup):
         return [self._described(session) for session in self.library.sessions]
 
     def _open(self, target: str | None, alias: str | None, *, timeout: timedelta | None, wish: Wish, **how: Any) -> DeviceSession:
+        asked = "" if alias else target or (str(wish) if wish.is_given else "the device")
+        warn_of_piling(asked, self.library.sessions)
         session = self.library.sessions.open(
             target,
             alias=alias,
             timeout=session_timeout(timeout or self.library.settings.timeout),
             wish=wish,
             progress=self._tell,
-            configured=lambda configuration: logger.info(f"Client configuration:\n{configuration.describe()}"),
+            configured=_log_configuration,
             journal_folder=journal_folder(),
             **how,
         )
         session.device.default_driver = self.library.default_driver
+        remember(session, asked)
         self._note_lease(session)
         logger.info(
             f"Device session '{session.alias}': {session.place.target} ({session.place.origin}), "
@@ -303,15 +305,19 @@ class SessionKeywords(KeywordGroup):
         )
 
 
-def _meant(what: str) -> tuple[str | None, Wish]:
-    """Says what a text means: a target, or a lease by its prefix or its form."""
+def _log_configuration(configuration: Any) -> None:
+    logger.info(f"Client configuration:\n{configuration.describe()}")
+
+
+def _meant(what: str, lease: Wish) -> tuple[str | None, Wish]:
+    """Says what a text means: a target, or a lease by its prefix or its form; and how that is to be leased."""
     prefix, _, rest = what.partition(":")
     if prefix == "selector":
-        return None, Wish(selector=rest)
+        return None, replace(lease, selector=rest)
     if prefix == "exporter":
-        return None, Wish(exporter_name=rest)
+        return None, replace(lease, exporter_name=rest)
     if prefix == "lease":
-        return None, Wish(lease=rest)
+        return None, replace(lease, lease=rest)
     if re.search(r"=|^\s*!|,\s*!|\b(not)?in\s*\(", what) and not what.startswith(("/", "unix:")):
-        return None, Wish(selector=what)
-    return what, Wish()
+        return None, replace(lease, selector=what)
+    return what, lease

@@ -23,5 +23,7 @@ class Tag(StrEnum):
     VIDEO = "Video"
     DRIVER = "Driver"
     SETTING = "Setting"
+    EVIDENCE = "Evidence"
+    MEASUREMENT = "Measurement"
     GETTER = "Getter"
     ASSERTION = "Assertion"

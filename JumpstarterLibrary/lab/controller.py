@@ -15,6 +15,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from jumpstarter_protocol import client_pb2, client_pb2_grpc, jumpstarter_pb2, jumpstarter_pb2_grpc
 
+from ..client.channel import close_channel
 from ..client.returning import was_never_sent
 from ..errors import JumpstarterError, TokenError
 from ..wire.deadline import Deadline, Timeout, seconds
@@ -256,7 +257,7 @@ class Controller:
         with self._lock:
             channel, self._channel = self._channel, None
         if channel is not None:
-            channel.close()
+            close_channel(channel)
 
     def _renewed(self, error: Any) -> bool:
         if refusals.code_of(error) is not grpc.StatusCode.UNAUTHENTICATED:

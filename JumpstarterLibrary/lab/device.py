@@ -10,9 +10,8 @@ import grpc
 from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from ..client.device import Device, open_device
-from ..client.returning import Way
 from ..errors import ConnectionFailedError, LeaseError, LeaseLostError, TokenError
-from ..journal import Journal, LogLine
+from ..journal import Journal, LogLine, SessionRegained
 from ..wire.deadline import Deadline, Timeout, seconds
 from ..wire.protocol import ExporterStatus
 from ..wire.secrets import Redactor
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 PAUSE = 0.3
 END_TIMEOUT = 5.0
-"""Seconds for the request that ends a session, as upstream's."""
+"""Seconds for the request that ends a session, as upstream's, or the device's timeout if that is shorter."""
 HOOK_PATIENCE = 30.0
 """Seconds that an afterLease hook may take before we stop listening to it; it goes on without us."""
 STATUS_INTERVAL = 0.1
@@ -85,7 +84,12 @@ def open_leased(
 def _attend(leased: Leased, device: Device) -> None:
     """Has the device know of its lease: when it ends, and what the lab knows of a broken connection."""
     connection = device.connection
-    connection.way = Way(connection, device.tree.walk(), leased.why_lost)
+    assert connection.way is not None
+    connection.way.why_lost = leased.why_lost
+    leased.tunnel.on_connected = connection.way.broke
+    leased.tunnel.ask = lambda limit: connection.stub.GetStatus.future(
+        pb.GetStatusRequest(), timeout=limit, metadata=connection.metadata
+    )
 
     def lose(why: str) -> None:
         connection.lose(LeaseLostError(f"the {leased.lease} is over: {why}. Open a new session for a new lease."))
@@ -94,7 +98,11 @@ def _attend(leased: Leased, device: Device) -> None:
     def tell(text: str) -> None:
         device.journal.append(LogLine(severity="WARNING", source="lab", message=connection.redact(text)))
 
+    def regained(reason: str, gap: float) -> None:
+        device.journal.append(SessionRegained(alias=device.name, reason=connection.redact(reason), seconds=gap))
+
     leased.notes.connect(tell)
+    leased.tunnel.on_return = regained
     leased.lease.on_end = lose
     if leased.lease.ended:  # just now, before anybody listened
         lose(leased.lease.ended)
@@ -106,14 +114,15 @@ def end_session(leased: Leased, device: Device, patience: float = HOOK_PATIENCE)
     What goes wrong here is told and not raised: the lease is released next.
     """
     leased.lease.stop()
+    leased.tunnel.ending = True
     if not leased.lease.created or leased.lease.ended or device.state != "open":
         return
     connection = device.connection
-    end = time.monotonic() + patience
+    end, limit = time.monotonic() + patience, min(END_TIMEOUT, device.timeout_seconds)
     try:
-        answer = connection.stub.EndSession(pb.EndSessionRequest(), timeout=END_TIMEOUT, metadata=connection.metadata)
+        answer = connection.stub.EndSession(pb.EndSessionRequest(), timeout=limit, metadata=connection.metadata)
         while answer.success and time.monotonic() < end:
-            status = connection.stub.GetStatus(pb.GetStatusRequest(), timeout=END_TIMEOUT, metadata=connection.metadata)
+            status = connection.stub.GetStatus(pb.GetStatusRequest(), timeout=limit, metadata=connection.metadata)
             if status.status == ExporterStatus.AFTER_LEASE_HOOK_FAILED:
                 leased.notes(f"The afterLease hook of exporter '{leased.lease.exporter}' failed: {status.message}")
             if status.status not in (ExporterStatus.LEASE_READY, ExporterStatus.AFTER_LEASE_HOOK):

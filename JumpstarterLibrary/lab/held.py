@@ -36,7 +36,7 @@ def add(lease: Held) -> None:
         _held.clear()
         _process = os.getpid()
     _held[id(lease)] = lease
-    _guard_against_sigterm()
+    guard_against_sigterm()
 
 
 def discard(lease: Held) -> None:
@@ -66,8 +66,9 @@ def _at_exit() -> None:
     release_all()
 
 
-def _guard_against_sigterm() -> None:
-    """Has SIGTERM release our leases before it ends the process, unless somebody (Robot does) handles it already."""
+def guard_against_sigterm() -> None:
+    """Has SIGTERM release our leases before it ends the process, unless somebody (Robot does) handles it already. Only the main
+    thread can; whoever leases on another one calls this first."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return
     signal.signal(signal.SIGTERM, _terminated)

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 from jumpstarter_protocol import jumpstarter_pb2_grpc
 
+from ..client.channel import close_channel
 from ..errors import ControllerError, ExporterNotReadyError, HookFailedError, JumpstarterError, LeaseError
 from ..wire.address import parse_address
 from ..wire.deadline import Deadline, in_words
@@ -103,6 +104,8 @@ class _Preparation:
             self._check_lease(now=True, harmless=True)
             self._fail(exporter)
         if status == ExporterStatus.OFFLINE:
+            if "hook failure" in exporter.message:  # it has overtaken the failed status, as the hook's onFailure is `exit`
+                self._fail(exporter)
             raise ExporterNotReadyError(f"Exporter '{name}' went offline after it was leased: its status is {self._status}.")
         if status == ExporterStatus.BEFORE_LEASE_HOOK:
             self._moved = time.monotonic()
@@ -114,7 +117,7 @@ class _Preparation:
         return False
 
     def _fail(self, exporter: ExporterState) -> None:
-        which = "beforeLease" if exporter.status == ExporterStatus.BEFORE_LEASE_HOOK_FAILED else "afterLease"
+        which = "afterLease" if exporter.status == ExporterStatus.AFTER_LEASE_HOOK_FAILED else "beforeLease"
         told = f"The {which} hook of exporter '{exporter.name}' failed: {exporter.message or 'the exporter does not say why'}."
         lines = self._listener.output() if self._listener is not None else []
         if lines:
@@ -174,4 +177,4 @@ class _HookListener:
 
     def close(self) -> None:
         """Ends the connection."""
-        self._channel.close()
+        close_channel(self._channel)

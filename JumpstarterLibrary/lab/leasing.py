@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
 from ..errors import ConfigurationError, LeaseError
+from ..wire.deadline import Deadline, Timeout, seconds
 from ..wire.secrets import Redactor
 from .configuration import ClientConfiguration, load_configuration
 from .controller import Controller
@@ -57,6 +59,51 @@ class Leased:
         return self.tunnel.failure
 
 
+class Interruption:
+    """Ends from another thread what a thread waits for, as an exception does on the main one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._happened = threading.Event()
+        self._controller: Controller | None = None
+
+    def interrupt(self) -> None:
+        """Ends it: the wait that is under way, and each that begins later."""
+        self._happened.set()
+        with self._lock:
+            controller = self._controller
+        if controller is not None:
+            controller.close()
+
+    def watch(self, controller: Controller) -> None:
+        """Has the requests to a controller end, too."""
+        with self._lock:
+            self._controller = controller
+
+    def deadline(self, deadline: Deadline) -> Deadline:
+        """Returns a deadline that is over at once when the interruption comes."""
+        return InterruptibleDeadline(deadline.remaining, self._happened)
+
+
+class InterruptibleDeadline(Deadline):
+    """A deadline that another thread can bring forward to now."""
+
+    __slots__ = ("_interrupted",)
+
+    def __init__(self, timeout: Timeout, interrupted: threading.Event) -> None:
+        super().__init__(timeout)
+        self._interrupted = interrupted
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; none after the interruption."""
+        return 0.0 if self._interrupted.is_set() else super().remaining
+
+    def sleep(self, duration: Timeout) -> None:
+        """Sleeps for a while, but not beyond the deadline."""
+        self._interrupted.wait(min(seconds(duration), self.remaining))
+
+
 @contextlib.contextmanager
 def leased(
     wish: Wish,
@@ -64,6 +111,7 @@ def leased(
     redact: Redactor | None = None,
     progress: Progress = lambda _: None,
     configured: Callable[[ClientConfiguration], object] = lambda _: None,
+    interruption: Interruption | None = None,
 ) -> Iterator[Leased]:
     """Leases an exporter for the block. What the wish made is released at its end, whatever the end is.
 
@@ -72,6 +120,7 @@ def leased(
         redact: learns the tokens.
         progress: told, in sentences, what is waited for.
         configured: given the configuration before anybody is asked.
+        interruption: ends the waiting from another thread, where this is not the main one.
 
     Raises:
         JumpstarterError: as `load_configuration`, `acquire` and `wait_until_ready`.
@@ -88,6 +137,9 @@ def leased(
         controller = Controller(configuration, redact, notes)
         stack.callback(controller.close)
         deadline = acquisition_deadline(wish, controller)
+        if interruption is not None:
+            interruption.watch(controller)
+            deadline = interruption.deadline(deadline)
         # Before the lease is asked for, so that there is no moment in which nobody would release it.
         lease = acquire(controller, wish, deadline, progress, lambda made: stack.push(_releaser(made)))
         lease.tell = notes

@@ -18,6 +18,7 @@ from ..errors import ConfigurationError, TokenError
 from ..wire.deadline import in_words
 from ..wire.secrets import Hidden, Redactor
 from .configuration import ClientConfiguration, load_configuration
+from .token_file import alone, write_back
 
 CLIENT_ID = "jumpstarter-cli"
 SCOPES = "openid profile offline_access"
@@ -117,7 +118,9 @@ class Token:
                 return True
             if self._refresh is None or not (issuer := claims_of(self.reveal()).get("iss")):
                 return False
-            return self._from_issuer(str(issuer), self._refresh)
+            with alone(self._configuration.path):
+                # Another process may have renewed it while we waited for our turn.
+                return self._from_file() or self._from_issuer(str(issuer), self._refresh)
 
     def _from_file(self) -> bool:
         if self._configuration.path is None:
@@ -145,8 +148,23 @@ class Token:
             raise TokenError(f"Cannot renew the token: {where} refused, or could not be asked ({_reason(error)}).") from None
         if not (token := answer.get("access_token")):
             raise TokenError(f"Cannot renew the token: {where} answered without a token.")
+        old = self.reveal()
         self._take(str(token), answer.get("refresh_token"))
+        self._write_back(old, str(token), answer.get("refresh_token"))
         return True
+
+    def _write_back(self, old: str, token: str, refresh: str | None) -> None:
+        path = self._configuration.path
+        if path is None:
+            return
+        try:
+            write_back(path, old, token, refresh)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self._warn(
+                f"The token was renewed, but the new one could not be written to {path} ({reason}). "
+                "The next run may have to log in."
+            )
 
     def _take(self, token: str, refresh: str | None) -> None:
         self._redact.add(token)

@@ -29,6 +29,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.3, 2.0
 """Seconds between two attempts to dial, as upstream's."""
 LONGEST_DIAL = 35.0
 """Seconds for one attempt; the controller itself waits 30 s for an exporter."""
+SILENCE, PROBE_TIMEOUT = 5.0, 10.0
+"""Seconds without an answer after which the exporter is asked whether it is there, and seconds that it has to say so: a network
+that loses everything and tells nobody is left that way, and the way is made anew."""
 STALE = 30.0
 """Seconds after which a failure says nothing about the present any more."""
 
@@ -67,8 +70,19 @@ class Tunnel:
         self._dial_timeout = dial_timeout
         self._on_lease_ended = on_lease_ended
         self.tell: Callable[[str], object] = lambda _: None
-        """Told, from other threads, when the tunnel breaks and when it is back."""
+        """Told, from other threads, when the tunnel breaks."""
+        self.on_return: Callable[[str, float], object] = lambda *_: None
+        """Told, from other threads, when it is back: why it broke, and for how many seconds it was gone."""
+        self.on_connected: Callable[[], object] = lambda: None
+        """Told, from other threads, when an exporter answers on a new connection; it may have begun anew."""
+        self.ending = False
+        """Whether the session is being ended, so that a connection that ends is nothing to tell of."""
+        self.ask: Callable[[float], Any] | None = None
+        """Asks the exporter for a sign of life, within so many seconds; gives the future of the RPC."""
+        self._probe: Any = None
+        self._next_probe = 0.0
         self._broken_at = 0.0
+        self._broken_by = ""
         self._failure = ("", 0.0)
         self._lock = threading.Lock()
         self._open: set[TunnelConnection] = set()
@@ -182,14 +196,15 @@ class Tunnel:
     def connected(self) -> None:
         """Takes note that the exporter has answered on a connection."""
         self._failure, self.is_final, self.error = ("", 0.0), False, None
+        self.on_connected()
         if self._broken_at:
             gap, self._broken_at = time.monotonic() - self._broken_at, 0.0
-            self.tell(f"The tunnel to exporter '{self.device}' is back after {in_words(gap)}.")
+            self.on_return(f"the tunnel to exporter '{self.device}' broke: {self._broken_by}", gap)
 
     def broke(self, reason: str) -> None:
         """Takes note that a connection that had worked broke."""
-        if not self._stopping.is_set() and not self._broken_at:
-            self._broken_at = time.monotonic()
+        if not self._stopping.is_set() and not self._over and not self.ending and not self._broken_at:
+            self._broken_at, self._broken_by = time.monotonic(), reason
             self.tell(f"The tunnel to exporter '{self.device}' broke: {reason}.")
 
     def ended(self, connection: TunnelConnection) -> None:
@@ -221,8 +236,26 @@ class Tunnel:
                         connections = list(self._open)
                     for connection in connections:
                         connection.look_after()
+                    self._watch_silence(connections)
         finally:
+            if self._probe is not None:
+                self._probe.cancel()
             self._clean_up()
+
+    def _watch_silence(self, connections: list[TunnelConnection]) -> None:
+        """Finds connections whose other end has gone without a word, as after a router or a firewall that forgot them."""
+        now = time.monotonic()
+        if self._probe is None:
+            silent = any(connection.silence > SILENCE for connection in connections)
+            if silent and self.ask is not None and now > self._next_probe:
+                with contextlib.suppress(ValueError):  # the channel was closed meanwhile
+                    self._probe = self.ask(PROBE_TIMEOUT)
+        elif self._probe.done():
+            probe, self._probe, self._next_probe = self._probe, None, now + SILENCE
+            if not probe.cancelled() and probe.exception() is not None and probe.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                for connection in connections:
+                    if connection.silence > SILENCE:
+                        connection.give_up(f"the exporter has answered nothing for {in_words(round(connection.silence))}")
 
     def _accept(self) -> None:
         try:

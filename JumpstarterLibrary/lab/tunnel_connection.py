@@ -29,7 +29,7 @@ SLICE_MS = 50
 LINGER = 2.0
 """Seconds that a stream stays open after the local side has ended."""
 PAUSE = 0.3
-PATIENCE = 4.0
+PATIENCE = 2.0
 """Seconds that the exporter has to answer on a new stream, twice as many each time that it did not. The router lets a client wait
 for an exporter that could not reach it, and that does not try again unless it is dialled anew."""
 MOST_REPLAYED = 1024 * 1024
@@ -59,6 +59,9 @@ class TunnelConnection:
         """When this attempt has taken too long, on the monotonic clock."""
         self._local_ended = 0.0
         """When the local side ended, on the monotonic clock."""
+        self._unanswered = 0.0
+        """When the first byte was sent after which none has come, on the monotonic clock."""
+        self._given_up = ""
         self._greeting = bytearray()
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-tunnelled-{tunnel.device}", daemon=True)
 
@@ -80,6 +83,20 @@ class TunnelConnection:
             rpc.cancel()
         if self._local_ended and time.monotonic() - self._local_ended > LINGER:
             self.abort()
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds nothing has come although something was sent."""
+        since = self._unanswered
+        return time.monotonic() - since if since and self._answered else 0.0
+
+    def give_up(self, reason: str) -> None:
+        """Breaks a connection over which nothing comes any more; the local side may make another one."""
+        with self._lock:
+            self._given_up = reason
+            rpc = self._rpc
+        if rpc is not None:
+            rpc.cancel()
 
     def abort(self) -> None:
         """Ends both sides at once."""
@@ -135,16 +152,12 @@ class TunnelConnection:
                 self._give_up_at = time.monotonic() + self._patience
                 stub = router_pb2_grpc.RouterServiceStub(channel)
                 self._rpc = stub.Stream(self._requests(self._attempt), metadata=(("authorization", f"Bearer {token}"),))
-            for frame in self._rpc:
-                if frame.frame_type == frames.GOAWAY:
-                    break
-                if frame.frame_type == frames.DATA and frame.payload:
-                    if not self._answered:
-                        self._answered = True
-                        self._greeting.clear()
-                        self._tunnel.connected()
-                    self._local.sendall(frame.payload)
-            return "" if self._answered else "the router ended the stream before the exporter answered"
+            self._receive()
+            if not self._answered:
+                return "the router ended the stream before the exporter answered"
+            if not self._aborted and not self._local_ended:
+                self._tunnel.broke("the exporter ended the connection")
+            return ""
         except grpc.RpcError as error:
             reason = self._explain(error)
             if self._answered and not self._aborted and not self._local_ended:
@@ -163,7 +176,21 @@ class TunnelConnection:
             if channel is not None:
                 channel.close()
 
+    def _receive(self) -> None:
+        for frame in self._rpc:
+            if frame.frame_type == frames.GOAWAY:
+                return
+            if frame.frame_type == frames.DATA and frame.payload:
+                self._unanswered = 0.0
+                if not self._answered:
+                    self._answered = True
+                    self._greeting.clear()
+                    self._tunnel.connected()
+                self._local.sendall(frame.payload)
+
     def _explain(self, error: Any) -> str:
+        if self._given_up:
+            return self._given_up
         if not self._answered and self._give_up_at == math.inf:
             return "the exporter did not answer through the router"
         text = self._tunnel.controller.redact(error.details() or "")
@@ -190,6 +217,7 @@ class TunnelConnection:
                     break
                 if not self._answered:
                     self._greeting += data
+                self._unanswered = self._unanswered or time.monotonic()
                 yield make(payload=data)
                 size = LARGE if len(data) == size else size
         except OSError:  # a broken local side ends the stream too

@@ -9,7 +9,7 @@ from pathlib import Path
 from robot.api import logger
 
 from ..client.console import Console
-from ..client.console.commands import without_frames
+from ..client.console.framing import without_frames
 from ..client.console.masking import TextMask
 from ..sessions import DeviceSession
 from ..wire.secrets import Redactor

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import html
 import os
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+from robot.api import logger
 from robot.libraries.BuiltIn import BuiltIn
 
 
 def journal_folder() -> Path | None:
-    """Returns `${OUTPUT DIR}/jumpstarter`, or None when Robot does not run or writes no files."""
+    """Returns `${OUTPUT DIR}/jumpstarter`, or None when Robot does not run, writes no files, or nothing can be written there."""
     built_in = BuiltIn()
     if not built_in.robot_running or str(built_in.get_variable_value("${OUTPUT FILE}")) == "NONE":
         return None
-    return Path(str(built_in.get_variable_value("${OUTPUT DIR}"))) / "jumpstarter"
+    folder = Path(str(built_in.get_variable_value("${OUTPUT DIR}"))) / "jumpstarter"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:  # no reason not to test the device
+        logger.warn(f"There will be no journal and no console files: nothing can be written in '{folder}' ({error.strerror}).")
+        return None
 
 
 def output_folder() -> Path:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 
 from robot.api import logger
 
-from ..journal import CallEnded, ConsoleGap, Event, ForwardingFailed, LogGap, LogLine, SessionLost
+from ..journal import CallEnded, ConsoleGap, Event, ForwardingFailed, LogGap, LogLine, SessionLost, SessionRegained
 from ..sessions import DeviceSession
+from ..wire.deadline import in_words
 
 MOST_LINES = 200
 """Exporter log lines shown in one chunk; the journal's file has them all."""
@@ -29,7 +30,13 @@ def write_new_events(session: DeviceSession, redact: Callable[[str], str]) -> No
         if isinstance(event, (LogLine, LogGap)):
             lines.append(event)
         elif text := _one_line(event):
+            _write_lines(session, lines, redact)  # what came before stands before
+            lines = []
             logger.info(redact(text))
+    _write_lines(session, lines, redact)
+
+
+def _write_lines(session: DeviceSession, lines: list[LogLine | LogGap], redact: Callable[[str], str]) -> None:
     for shown, level in (([e for e in lines if not _is_debug(e)], "INFO"), ([e for e in lines if _is_debug(e)], "DEBUG")):
         if shown:
             logger.write(log_table(session.alias, shown, redact), level, html=True)
@@ -46,8 +53,9 @@ def _one_line(event: Event) -> str:
         return f"Console '{event.console}' has a gap here: {event.reason}"
     if isinstance(event, ForwardingFailed):
         return f"A connection from {event.address} to '{event.driver}' failed: {event.reason}"
-    if isinstance(event, SessionLost):
-        return f"Session '{event.alias}' is lost: {event.reason}"
+    if isinstance(event, (SessionLost, SessionRegained)):
+        gone = "is lost" if isinstance(event, SessionLost) else f"is there again after {in_words(event.seconds)}"
+        return f"Session '{event.alias}' {gone}: {event.reason}"
     return ""
 
 

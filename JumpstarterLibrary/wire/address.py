@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -35,6 +34,8 @@ class Address:
         """Whether the traffic stays on this machine."""
         if self.is_unix or self.host == "localhost":
             return True
+        import ipaddress  # late: it is not needed for a Unix socket, and slow to import
+
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:

@@ -14,7 +14,11 @@ _MASKS = (MASK, html.escape(MASK))
 SHORTEST_PASSWORD = 4
 SHORTEST_IN_PIECES = 5
 """Letters of a secret that is also looked for in pieces; of a shorter one too much would look like it."""
-_BETWEEN = r"(?:(?:\x1b|\\x1b|\u241b)\[[0-?]*[ -/]*[@-~]|[\r\n]|\\[rn])*"
+BEGINNING = 40
+"""Letters by which a secret that is longer is known in pieces. A token has hundreds, each session through a lab has several,
+and a pattern for all their letters would take seconds to make."""
+_BREAK = r"(?:\x1b|\\x1b|\u241b)\[[0-?]*[ -/]*[@-~]| ?[\r\n]| ?\\[rn]"
+_BETWEEN = rf"(?:{_BREAK})*"
 
 
 def is_secret(username: object, password: str) -> bool:
@@ -86,4 +90,8 @@ def _forms(secret: str) -> Iterator[str]:
 
 def _in_pieces(secret: str) -> str:
     """A pattern for the secret as a terminal shows it: with colours and line ends between its letters, quoted or not."""
-    return _BETWEEN.join(map(re.escape, secret))
+    begin = _BETWEEN.join(map(re.escape, secret[:BEGINNING]))
+    if len(secret) <= BEGINNING:
+        return begin
+    letters = "".join(map(re.escape, sorted(set(secret[BEGINNING:]))))
+    return f"{begin}(?:{_BREAK}|[{letters}])*"

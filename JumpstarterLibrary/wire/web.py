@@ -11,13 +11,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .abandoned import Abandoned
 
 TIMEOUT = 30.0
 """Seconds that a web server may be silent."""
 SHORTEST_PIECE = 5
+SHORTEST_TOKEN = 8
 SCHEMES = ("http", "https")
 _CARRIED = ("accept", "accept-encoding", "content-length", "content-type", "range", "user-agent")
 """Headers that follow a redirection to another server; any other may hold a secret."""
@@ -91,6 +92,20 @@ def secret_pieces(url: str) -> list[str]:
         *(part.partition("=")[2] for part in parts.query.split("&")),
     ]
     return [piece for piece in dict.fromkeys(pieces) if len(piece) >= SHORTEST_PIECE]
+
+
+def request_secrets(url: str, headers: Mapping[str, str]) -> list[str]:
+    """What may be secret in a request whose address as such is none: login, query, and the values of headers that are not
+    everyone's. Short ones are left out, except passwords: masked everywhere, they would spoil other texts."""
+    parts = urlsplit(url)
+    login = parts.netloc.rpartition("@")[0]
+    password = login.partition(":")[2]
+    query = [parts.query, *(part.partition("=")[2] for part in parts.query.split("&"))]
+    values = [value for name, value in headers.items() if name.lower() not in _CARRIED]
+    words = [value.rpartition(" ")[2] for value in values]  # without 'Bearer'
+    likely = [text for text in (*query, *values, *words) if len(text) >= SHORTEST_TOKEN]
+    pieces = [login, password, *likely]
+    return [piece for piece in dict.fromkeys((*pieces, *map(unquote, pieces))) if piece]
 
 
 @contextlib.contextmanager

@@ -9,9 +9,28 @@ Suite Setup      Open Both Consoles
 Test Setup       Switch Console    uart
 
 *** Test Cases ***
-Create Terminal Tester And Set Default Tester
+Create Terminal Tester
+    ${name} =    Open Console    driver=echo    char_delay=1ms
+    Should Be Equal    ${name}    echo
+    Write Line To Console    to the one that was opened last
+    Wait For Line On Console    opened last
+    Switch Console    uart
+    ${options} =    Set Console Configuration
+    Should Be Equal As Numbers    ${options.char_delay.total_seconds()}    0
+    [Teardown]    Set Console Configuration    char_delay=0s    console=echo
+
+Create Terminal Tester End Line Option
+    Switch Console    echo
+    ${before} =    Set Console Configuration    newline=CRLF
+    Write Line To Console    ended as asked
+    Wait For Bytes On Console    asked\r\n
+    [Teardown]    Set Console Configuration    &{before}
+
+Set Default Tester
     ${before} =    Switch Console    echo
     Should Be Equal    ${before}    uart
+    Write Line To Console    by default
+    Wait For Line On Console    by default
 
 Set Default Uart Timeout
     ${before} =    Set Jumpstarter Timeout    300ms    scope=Test
@@ -34,11 +53,31 @@ Wait For Line On Uart Include Unfinished Line
     Should Be Equal    ${found.line}    no line end here
     Device Says    \\r\\n
 
+Wait For Line On Uart Match Next Line
+    Device Says    marker of the line\r\nand the very next\r\n
+    Wait For Line On Console    marker of the line
+    ${found} =    Wait For Next Line On Console
+    Should Contain    ${found.line}    the very next
+    Device Says    marker again\r\nanother line\r\nand the very next\r\n
+    Wait For Line On Console    marker again
+    ${found} =    Wait For Next Line On Console
+    Should Not Contain    ${found.line}    the very next
+
 Wait For Lines On Uart
     Device Says    one=1\\r\\ntwo=2\\r\\n
     ${found} =    Wait For Lines On Console    one=(\\d)    two=(\\d)    match=REGEX    mode=BLOCK
     Should Be Equal    ${found[0].groups[0]}    1
     Should Be Equal    ${found[1].groups[0]}    2
+
+Wait For Lines On Uart Match From Next Line
+    Device Says    begin of the block\r\nline 1\r\nline 2\r\n
+    Wait For Line On Console    begin of the block
+    ${first} =    Wait For Next Line On Console
+    ${second} =    Wait For Next Line On Console
+    Should Be Equal    ${first.line} ${second.line}    line 1 line 2
+    Device Says    something else\r\nline 1\r\nline 2\r\n
+    ${first} =    Wait For Next Line On Console
+    Should Not Be Equal    ${first.line}    line 1
 
 Wait For Prompt On Uart
     Device Says    done\\r\\n# ${SPACE}
@@ -85,6 +124,11 @@ Write To Uart And Write Char On Uart
     Write Line To Console    next
     Wait For Line On Console    next
 
+Send Key To Uart
+    Switch Console    echo
+    Write Bytes To Console    \x41\x0a
+    Wait For Line On Console    A    match=EXACT
+
 Write Char Delay
     Switch Console    echo
     ${before} =    Set Console Configuration    char_delay=20ms
@@ -94,17 +138,29 @@ Write Char Delay
 
 Test If Uart Is Idle
     Console Should Be Idle    during=200ms
-    Call Driver Method    send    noise    driver=uart
-    Run Keyword And Expect Error    DEVICE:*no line*    Wait For Line On Console    silence    timeout=200ms
+    Open Jumpstarter Session    mock    booting    consoles=console
+    Power On
+    Run Keyword And Expect Error    DEVICE:*is not idle*    Console Should Be Idle    during=10s
+    [Teardown]    Close Jumpstarter Session    booting
 
-Terminal Tester Report
-    Device Says    for the record\\r\\n
+Get Terminal Tester Report
+    Device Says    for the record\r\n
     Wait For Line On Console    for the record
     ${report} =    Get Console Output    since=session start
     Should Contain    ${report}    for the record
+
+Clear Terminal Tester Report
+    Device Says    said before\r\n
+    Wait For Line On Console    said before
     Mark Console    cleared
     ${report} =    Get Console Output    since=cleared
     Should Be Empty    ${report}
+    Run Keyword And Expect Error    DEVICE:*no line*
+    ...    Wait For Line On Console    said before    since=cleared    timeout=200ms
+    Device Says    said after\r\n
+    Wait For Line On Console    said after    since=cleared
+    ${report} =    Get Console Output    since=cleared
+    Should Be Equal    ${report}    said after\n
 
 *** Keywords ***
 Open Both Consoles

@@ -33,10 +33,10 @@ Looking Around
     Remote File Should Exist    logs/today/a.log
     Remote File Should Not Exist    logs/today/c.log
 
-Checks Fail Without A Failure Class
-    Run Keyword And Expect Error    There is no file 'nothing' in file store 'files' of device 'mock'.
+Checks Fail With A Failure Class
+    Run Keyword And Expect Error    DEVICE: There is no file 'nothing' in file store 'files' of device 'mock'.
     ...    Remote File Should Exist    nothing
-    Run Keyword And Expect Error    Where is it?    Remote File Should Exist    nothing    message=Where is it?
+    Run Keyword And Expect Error    DEVICE: Where is it?    Remote File Should Exist    nothing    message=Where is it?
     Run Keyword And Expect Error    DEVICE: There is no file 'nothing' in driver 'files' of device 'mock'.
     ...    Get Remote File    nothing
 

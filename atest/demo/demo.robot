@@ -18,14 +18,15 @@ The Board Has Drivers
 The Board Powers Up
     [Documentation]    Inrush first, then about 5 V and the load of what runs.
     Power On
-    Get Voltage    >    4.5
+    ${voltage} =    Get Voltage
+    Record Measurement    supply    ${voltage}    unit=V    limit=4.75..5.25
     Get Power Readings    count=5
     Get Current    validate    0 < value < 3
 
 The Board Boots
-    [Documentation]    What the board said is one folded block under each keyword.
+    [Documentation]    What the board said is one folded block under each keyword. Boot stages are measured, too.
     ${kernel} =    Wait For Line On Console    Linux version (?<version>\\S+)    match=REGEX    since=power on
-    Log    Linux ${kernel.version} came ${kernel.since_power_on} s after power on.
+    Record Measurement    time to kernel    ${kernel.since_power_on}    unit=s    limit=<10
     Wait For Line On Console    Welcome to SimBoard 1.0.0
     Login To Console    root    sesame
 
@@ -42,7 +43,11 @@ A New Image Is Flashed
     Flash Image    ${image}    verify=True
 
 The New Version Boots
+    [Documentation]    What it draws meanwhile is recorded and plotted.
+    Start Power Recording    interval=50ms
     Power Cycle And Wait For Line On Console    Welcome to SimBoard 2.4.1    wait=500ms
+    ${drawn} =    Stop Power Recording
+    Record Measurement    peak while booting    ${drawn.peak}    unit=W    limit=<15
     Get Voltage    >    4.5
 
 The Board Serves A Page

@@ -1,7 +1,7 @@
 """A client in a process of its own, which does what it is told over standard input and answers with the times it took.
 
 Run as `python bench_contender.py KIND HOST`; KIND is `ours`, `upstream` or `raw` (nothing but gRPC's synchronous stubs), and
-for echoes of one byte `console` (ours) or `upstream-stream`.
+for echoes of one byte `console` (ours), `upstream-stream` or `raw-stream`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def raw(host: str) -> Iterator[Act]:
 
     with grpc.insecure_channel(f"unix:{host}") as channel:
         stub = jumpstarter_pb2_grpc.ExporterServiceStub(channel)
-        uuid = stub.GetReport(Empty(), timeout=30).reports[0].uuid
+        uuid = _leaf(stub.GetReport(Empty(), timeout=30).reports)
         yield lambda: stub.DriverCall(jumpstarter_pb2.DriverCallRequest(uuid=uuid, method="on"), timeout=30)
 
 
@@ -81,6 +81,38 @@ def upstream_stream(host: str) -> Iterator[Act]:
             assert stream.receive() == b"x"
 
         yield echo
+
+
+@contextlib.contextmanager
+def raw_stream(host: str) -> Iterator[Act]:
+    """Opens a stream of gRPC's to the only driver without children; gives the echo of a byte. What no client can be below."""
+    import queue
+
+    import grpc
+    from google.protobuf.empty_pb2 import Empty
+    from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2, router_pb2_grpc
+
+    with grpc.insecure_channel(f"unix:{host}") as channel:
+        uuid = _leaf(jumpstarter_pb2_grpc.ExporterServiceStub(channel).GetReport(Empty(), timeout=30).reports)
+        waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        request = json.dumps({"kind": "driver", "uuid": uuid, "method": "connect"})
+        stream = router_pb2_grpc.RouterServiceStub(channel).Stream(iter(waiting.get, None), metadata=(("request", request),))
+
+        def echo() -> None:
+            waiting.put(router_pb2.StreamRequest(payload=b"x"))
+            assert next(stream).payload == b"x"
+
+        try:
+            yield echo
+        finally:
+            stream.cancel()
+            waiting.put(None)
+
+
+def _leaf(rows: Any) -> str:
+    """The uuid of the only driver without children."""
+    parents = {row.parent_uuid for row in rows if row.HasField("parent_uuid")}
+    return next(row.uuid for row in rows if row.uuid not in parents)
 
 
 def time_calls(opened: Act, count: int) -> list[float]:
@@ -134,6 +166,7 @@ def main() -> None:
     """Answers each line of standard input with one line."""
     kind, host = sys.argv[1:]
     kinds = {"ours": ours, "upstream": upstream, "raw": raw, "console": console, "upstream-stream": upstream_stream}
+    kinds |= {"raw-stream": raw_stream}
     opener = kinds[kind]
     with contextlib.ExitStack() as stack:
         opened: Act | None = None

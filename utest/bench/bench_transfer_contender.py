@@ -15,7 +15,8 @@ from pathlib import Path
 
 KIND, HOST, FILE = sys.argv[1:4]
 FRAME = int(sys.argv[4]) if len(sys.argv) > 4 else 2**20
-SIZE = 256 * 2**20
+SIZE = Path(FILE).stat().st_size
+"""Bytes of a dump."""
 COPY = Path(FILE).with_suffix(".copy")
 
 
@@ -52,8 +53,8 @@ def upstream(command: str) -> None:
 
 
 def raw(command: str) -> None:
-    """Frames and nothing else: no digest, no file at the end of a dump."""
-    from google.protobuf.json_format import ParseDict
+    """Frames and nothing else: no digest, no file at the end of a dump. Of a store only reading, the file is there."""
+    from google.protobuf.json_format import MessageToDict, ParseDict
     from google.protobuf.struct_pb2 import Value
     from jumpstarter_protocol import jumpstarter_pb2, router_pb2
 
@@ -69,16 +70,27 @@ def raw(command: str) -> None:
         else:
             over.wait()
 
+    uuid = files if command == "read" else flasher
     stream = router.Stream(frames(), metadata=(("request", json.dumps({"kind": "resource", "uuid": uuid})),))
     handle = json.loads(dict(stream.initial_metadata())["resource"])
     ready.set()
-    arguments = [ParseDict(handle, Value()), ParseDict(SIZE if command == "dump" else None, Value())]
-    call = exporter.DriverCall.future(jumpstarter_pb2.DriverCallRequest(uuid=uuid, method=command, args=arguments))
-    if command == "dump":
+
+    def request(method: str, *arguments: object) -> object:
+        values = [ParseDict(argument, Value()) for argument in arguments]
+        return jumpstarter_pb2.DriverCallRequest(uuid=uuid, method=method, args=values)
+
+    if command == "read":
+        descriptor = MessageToDict(exporter.DriverCall(request("open", "image", "rb")).result)
+        call = exporter.DriverCall.future(request("file_read", descriptor, handle))
+    else:
+        call = exporter.DriverCall.future(request(command, handle, SIZE if command == "dump" else None))
+    if command != "flash":
         for frame in stream:
             if frame.frame_type == 7:
                 break
     call.result()
+    if command == "read":
+        exporter.DriverCall(request("file_close", descriptor))
     over.set()
     stream.cancel()
 
@@ -121,5 +133,6 @@ else:
         exporter = jumpstarter_pb2_grpc.ExporterServiceStub(channel)
         router = router_pb2_grpc.RouterServiceStub(channel)
         rows = exporter.GetReport(Empty()).reports
-        uuid = next((row.uuid for row in rows if row.labels.get("jumpstarter.dev/name") == "flasher"), rows[0].uuid)
+        named = {row.labels.get("jumpstarter.dev/name"): row.uuid for row in rows}
+        flasher, files = named.get("flasher", rows[0].uuid), named.get("files")
         serve(raw)

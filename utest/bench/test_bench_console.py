@@ -40,11 +40,20 @@ def our_console_host() -> Iterator[str]:
         yield exporter.address
 
 
-def test_echo_of_one_byte(benchmark, contender, upstream_echo_host, our_console_host):
+@pytest.fixture(scope="module")
+def other_console_host() -> Iterator[str]:
+    """Another one: all clients of one console see what comes back to any of them."""
+    with start_our_exporter(YAML, listen=None) as exporter:
+        yield exporter.address
+
+
+def test_echo_of_one_byte(benchmark, contender, upstream_echo_host, our_console_host, other_console_host):
     turns = {
         "our client, our exporter": contender("console", our_console_host).turn("calls", ECHOES),
         "our client, upstream's exporter": contender("console", upstream_echo_host).turn("calls", ECHOES),
         "upstream": contender("upstream-stream", upstream_echo_host).turn("calls", ECHOES),
+        "raw, our exporter": contender("raw-stream", other_console_host).turn("calls", ECHOES),
+        "raw, upstream's exporter": contender("raw-stream", upstream_echo_host).turn("calls", ECHOES),
     }
 
     contest = Contest().play(benchmark, turns, ROUNDS)

@@ -14,6 +14,7 @@ import pytest
 from helpers.interrupting import Interrupter, Interruption, every_interruption
 from helpers.results import eventually
 
+from JumpstarterLibrary import places
 from JumpstarterLibrary import sessions as sessions_module
 from JumpstarterLibrary.client import connect
 from JumpstarterLibrary.client.console.console import Console
@@ -172,7 +173,7 @@ def test_an_interrupted_opening_of_a_session(
     sessions = Sessions()
     before = threads()
     functions = (
-        *(Sessions.open, open_device, sessions_module._journal_file, sessions_module._served),
+        *(Sessions.open, open_device, sessions_module._journal_file, places.served),
         *(Session.__enter__, Session.serve_unix, Session._listen),
     )
     sockets, acts = tmp_path / "sockets", len(event_loop._last_acts)

@@ -63,19 +63,22 @@ class Stream:
 
 
 def read(log: Hiccups, monkeypatch: pytest.MonkeyPatch) -> tuple[LogReader, Journal]:
-    monkeypatch.setattr(logs, "RETRY_DELAYS", (0.001,) * ATTEMPTS)
+    monkeypatch.setattr(logs, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(logs, "LONGEST_DELAY", 0.004)
     journal = Journal()
     connection: Any = SimpleNamespace(
         name="bench",
         journal=journal,
         metadata=None,
         loss=None,
+        way=None,
+        is_over=False,
         redact=str,
         log_position=0,
         check_loss=lambda _: None,
         stub=SimpleNamespace(LogStream=log.open),
     )
-    reader = LogReader(connection, {})
+    reader = LogReader(connection)
     reader.start()
     return reader, journal
 
@@ -86,14 +89,32 @@ def test_a_log_that_works_for_a_while_each_time_is_opened_again_without_end(monk
 
     assert eventually(lambda: log.opened == 10 * ATTEMPTS + 1), f"it was opened {log.opened} times"
     assert [line.message for line in journal.events(LogLine)] == [f"{number} 0" for number in range(1, 10 * ATTEMPTS + 1)]
-    assert not any("read no more" in gap.reason for gap in journal.events(LogGap))
     reader.close()
 
 
-def test_a_log_that_never_works_is_given_up_and_the_journal_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = Hiccups([2, *[0] * 10 * ATTEMPTS])
+def test_a_log_that_does_not_work_is_tried_for_as_long_as_the_session_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Hiccups([2, *[0] * 20 * ATTEMPTS, 1])
     reader, journal = read(log, monkeypatch)
 
-    assert eventually(lambda: any("read no more" in gap.reason for gap in journal.events(LogGap)))
-    assert log.opened == 1 + ATTEMPTS
+    assert eventually(lambda: log.opened == 3 + 20 * ATTEMPTS), f"it was opened {log.opened} times"
+    assert len(journal.events(LogLine)) == 3
     reader.close()
+
+
+def test_a_break_of_the_log_is_said_once_however_many_attempts_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Hiccups([2, *[0] * ATTEMPTS, 1])
+    reader, journal = read(log, monkeypatch)
+
+    assert eventually(lambda: log.opened == 3 + ATTEMPTS), f"it was opened {log.opened} times"
+    assert [gap.reason for gap in journal.events(LogGap)] == ["the log stream broke off; lines may be missing"] * 2
+    reader.close()
+
+
+def test_the_reader_ends_with_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Hiccups([0] * 10_000)
+    reader, _ = read(log, monkeypatch)
+    reader._connection.is_over = True
+
+    reader._thread.join(5)
+
+    assert not reader._thread.is_alive()

@@ -13,6 +13,7 @@ from console_support import open_console
 from JumpstarterLibrary.client.console import Console
 from JumpstarterLibrary.drivers.console import MockConsole
 from JumpstarterLibrary.errors import ConsoleError, ConsoleTimeoutError
+from JumpstarterLibrary.journal import PowerSwitched
 
 NEWLINE = b"\n"
 
@@ -83,11 +84,10 @@ class TestLogin:
         assert console.execute("true", timeout=5).rc == 0
 
     def test_a_progress_bar_is_no_shell(self, scripted):
-        console, driver = scripted(lambda line: [])
+        answers = {"root": ["\r\nPassword: "], "secret": ["\r\n# "]}
+        console, driver = scripted(lambda line: answers.get(line, []))
         say(console, "Loading: ####")
         threading.Timer(0.6, say, [console, "####\r\nbench login: "]).start()
-        threading.Timer(1.2, say, [console, "\r\nPassword: "]).start()
-        threading.Timer(1.8, say, [console, "\r\n# "]).start()
         console.login("root", "secret", timeout=20)
         assert driver.lines == ["root", "secret"]
 
@@ -181,9 +181,133 @@ class TestExecute:
         console.wait_for_prompt(timeout=5)
         assert len(console.execute("anything", timeout=60).stdout) == 11 * size - 1
 
-    def test_a_shell_that_ends_is_named(self, scripted):
-        console, _ = scripted(lambda line: [f"{line}\r\nlogout\r\n\r\nbench login: "])
+    def test_a_shell_that_ends_is_an_error_at_once(self, scripted):
+        prompt = "bench login: "
+
+        def answer(line: str) -> list[str | float]:
+            if framed := re.match(r'echo "JL""B(\w+):', line):
+                return [f"{line}\r\nJLB{framed[1]}:JLB{framed[1]}:\r\nlogout\r\n\r\n{prompt}"]
+            return [f"{line}\r\n{prompt}"]
+
+        console, driver = scripted(answer)
         say(console, "# ")
         console.wait_for_prompt(timeout=5)
-        with pytest.raises(ConsoleTimeoutError, match="did not start"):
-            console.execute("exit 3", timeout=1)
+        begin = time.monotonic()
+        with pytest.raises(ConsoleError, match=r"^'exit 3' on console .* the shell has ended, .* login: 'bench login:"):
+            console.execute("exit 3", timeout=30)
+        assert time.monotonic() - begin < 15
+        typed = len(driver.lines)
+        with pytest.raises(ConsoleError, match=r"was not run: nobody is logged in, .*'bench login:"):
+            console.execute("true", timeout=30)
+        assert len(driver.lines) == typed
+
+    def test_a_shell_that_ends_without_any_sign_of_the_command_is_an_error_at_once(self, scripted):
+        console, _ = scripted(lambda line: [f"{line}\r\n\r\nbench login: "])
+        say(console, "# ")
+        console.wait_for_prompt(timeout=5)
+        with pytest.raises(ConsoleError, match="the shell has ended"):
+            console.execute("true", timeout=30)
+
+    def test_a_command_that_prints_what_looks_like_a_login_prompt_goes_on(self, scripted):
+        def answer(line: str) -> list[str | float]:
+            if framed := re.match(r'echo "JL""B(\w+):', line):
+                mark = framed[1]
+                return [f"{line}\r\nJLB{mark}:JLB{mark}:\r\nfake login: ", 2.5, "done\r\n", *end_mark(mark, "7", "\r\n"), "# "]
+            return ["\r\n"] if not line else [f"{line}\r\n# "]
+
+        console, _ = scripted(answer)
+        say(console, "# ")
+        console.wait_for_prompt(timeout=5)
+        result = console.execute("anything", timeout=30)
+        assert result.rc == 7
+        assert result.stdout.startswith("fake login:")
+        assert result.stdout.endswith("done")
+
+    @pytest.mark.parametrize("length", [65_535, 65_536, 65_530, 131_072 - 14, 1_048_576])
+    @pytest.mark.parametrize("end", ["", "\r\n"])
+    def test_a_very_long_line_is_one_line(self, scripted, length, end):
+        assert self.run(scripted, "x" * length + end).stdout == "x" * length
+
+    @pytest.mark.parametrize("torn", range(1, 15))
+    def test_the_kernel_may_tear_either_of_the_marks_that_are_typed(self, scripted, torn):
+        """The device prints what is typed, so this fails if the marks are not typed twice."""
+
+        def answer(line: str) -> list[str | float]:
+            if not (framed := re.fullmatch(r"echo (\S+); eval '.*'; echo (\S+)", line)):
+                return [f"{line}\r\n# "]
+            begin, end = (part.replace('"', "").replace("$?", "0") for part in framed.groups())
+            kernel = "[  100.000000] eth0: link up\r\n"
+            said = f"{begin[:torn]}{kernel}{begin[torn:]}\r\nout\r\n{end[:torn]}{kernel}{end[torn:]}\r\n# "
+            return [f"{line}\r\n", said]
+
+        console, _ = scripted(answer)
+        say(console, "# ")
+        console.wait_for_prompt(timeout=5)
+        result = console.execute("anything", timeout=5)
+        assert result.rc == 0
+        assert result.stdout.endswith("out")
+        assert "JLE" not in result.stdout
+
+    def test_marks_are_not_seen_in_messages_and_journal(self, scripted):
+        def answer(line: str) -> list[str | float]:
+            if framed := re.match(r'echo "JL""B(\w+):', line):
+                return [f"{line}\r\nJLB{framed[1]}:JLB{framed[1]}:\r\n"]
+            return []
+
+        console, _ = scripted(answer)
+        say(console, "# ")
+        console.wait_for_prompt(timeout=5)
+        with pytest.raises(ConsoleTimeoutError) as failure:
+            console.execute("anything", timeout=0.5)
+        with pytest.raises(ConsoleTimeoutError) as again:
+            console.execute("another", timeout=0.5)
+        assert "'anything' on console" in str(failure.value)
+        assert "no exit status within" in str(failure.value)
+        for text in (str(failure.value), str(again.value), console.last_line, *map(repr, console.device.journal.events())):
+            assert not re.search('JL("")?[BER]', text), text
+
+    def test_a_command_that_did_not_start_shows_no_marks(self, scripted):
+        console, _ = scripted(lambda line: [f"{line}"])
+        say(console, "# ")
+        console.wait_for_prompt(timeout=5)
+        with pytest.raises(ConsoleTimeoutError, match=r"did not start: .* the open line is '# anything'") as failure:
+            console.execute("anything", timeout=0.5)
+        assert not re.search('JL("")?[BER]', str(failure.value))
+
+
+class TestPowerOnAgain:
+    """A board that is on already shows its prompt from before, and nothing new."""
+
+    def power_on(self, console: Console) -> None:
+        console.device.switching_on()
+        console.device.is_switched_on()
+
+    def test_the_login_prompt_that_stands_there_is_brought_again(self, scripted):
+        said = {"": ["\r\nbench login: "], "root": ["\r\nPassword: "], "secret": ["\r\n# "]}
+        console, driver = scripted(lambda line: said[line])
+        say(console, "bench login: ")
+        console.wait_for_prompt("login: $", timeout=5)
+        self.power_on(console)
+        console.login("root", "secret", timeout=20)
+        assert driver.lines == ["", "root", "secret"]
+
+    def test_so_is_the_prompt_of_a_shell(self, scripted):
+        answer = shell()
+        console, driver = scripted(lambda line: answer(line) if line else ["\r\n# "])
+        say(console, "# ")
+        console.wait_for_prompt(timeout=5)
+        self.power_on(console)
+        console.login("root", "secret", timeout=20)
+        assert driver.lines[0] == ""
+        assert len(driver.lines) == 2
+
+    def test_nothing_is_typed_on_a_device_that_was_off_in_between(self, scripted):
+        said = {"root": ["\r\nPassword: "], "secret": ["\r\n# "]}
+        console, driver = scripted(lambda line: said[line])
+        say(console, "bench login: ")
+        console.wait_for_prompt("login: $", timeout=5)
+        console.device.journal.append(PowerSwitched(driver="power", state="off"))
+        self.power_on(console)
+        threading.Timer(2.5, say, [console, "\r\nbooting\r\nbench login: "]).start()
+        console.login("root", "secret", timeout=20)
+        assert driver.lines == ["root", "secret"]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from JumpstarterLibrary.client.console import transcript
 from JumpstarterLibrary.client.console.files import ConsoleFiles
 from JumpstarterLibrary.client.console.masking import StreamMask, TextMask
+from JumpstarterLibrary.client.console.text import whole_lines
+from JumpstarterLibrary.client.console.transcript import Transcript
 from JumpstarterLibrary.drivers.console import MockConsole
 from JumpstarterLibrary.errors import ConsoleTimeoutError, UsageError
 from JumpstarterLibrary.wire.secrets import MASK
@@ -23,7 +25,6 @@ SIZE = 300_000
 def small(serve, monkeypatch, tmp_path):
     """A console that keeps only the last 64 KiB in memory, and writes a file."""
     monkeypatch.setattr(transcript, "LIMIT", 64 * 1024)
-    monkeypatch.setattr(transcript.Transcript.__init__, "__defaults__", (64 * 1024,))
     device = serve(MockConsole(loopback=False))
     device.files = tmp_path
     return open_console(device)
@@ -88,6 +89,27 @@ def test_nobody_says_that_something_was_not_said_when_it_has_left_memory(small):
     with pytest.raises(UsageError, match="so much since 'session start' that the begin of it is no longer in memory"):
         small.should_not_appear("panic", 0.1, since="session start")
     small.should_not_appear("panic", 0.1)
+
+
+@pytest.mark.parametrize("last", ["", "end of it", "ses", "ame\n"])
+def test_the_file_is_cut_where_the_stream_was_broken_as_memory_is(small, last):
+    """What a file gives is the same as what memory would have given."""
+    large = Transcript(1 << 30)
+    small.device.connection.redact.add("sesame-street")
+    parts = ("one\nhalf a line", "goes on?\nse", None, "same ses", None, "ame-street\n", "sesame-street\n", "x" * 200_000)
+    for part in (*parts, "\nlogin: ", None, last):
+        if part is None:
+            small._arrived(b"", "cable pulled")
+            large.add_gap("cable pulled")
+        else:
+            small._arrived(part.encode(), "")
+            large.append(part.encode())
+
+    assert small.transcript.lost_before > 0
+    said = "".join(small.output("session start"))
+    assert said == TextMask(lambda: ["sesame-street"])(whole_lines(large.text()))
+    assert said.startswith(f"one\nhalf a linegoes on?\nse\nsame {MASK}\n\n{MASK}\nxxx")
+    assert said.endswith(f"\nlogin: \n{last}")
 
 
 def test_a_failed_wait_says_what_it_could_not_search(small):

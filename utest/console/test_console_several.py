@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from console_support import open_console
@@ -14,6 +15,7 @@ from JumpstarterLibrary.client.console.patterns import Pattern
 from JumpstarterLibrary.client.console.watchers import Watcher
 from JumpstarterLibrary.drivers.console import MockConsole
 from JumpstarterLibrary.errors import CallTimeoutError, ConsoleLostError, ConsoleTimeoutError, ConsoleWatcherError, UsageError
+from JumpstarterLibrary.keywords.console_base import ConsoleGroup
 
 
 @pytest.fixture
@@ -158,3 +160,15 @@ class TestWriting:
         with pytest.raises(ConsoleTimeoutError):
             console.write_line("x" * 10, char_delay=0.1, expect_echo=True, timeout=1.2)
         assert time.monotonic() - begin < 2.0
+
+
+def test_the_message_says_what_is_open_and_what_to_do(serve):
+    device = serve(MockConsole())
+    group = ConsoleGroup(SimpleNamespace())
+    with pytest.raises(UsageError, match=r"^No console of device 'bench' is open\. Open one with Open Console\.$"):
+        group._console(device, None, None)
+    with pytest.raises(UsageError, match=r"^No console 'uart' of device 'bench' is open; none is\. Open it with Open Console\.$"):
+        group._console(device, None, "uart")
+    open_console(device)
+    with pytest.raises(UsageError, match=r"^No console 'uart' of device 'bench' is open; '\(root\)' is\."):
+        group._console(device, None, "uart")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from console_support import PLACES, cut, decorated
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from JumpstarterLibrary.client.console.text import LONGEST_LINE, LONGEST_SEQUENCE, LineReader
+from JumpstarterLibrary.client.console.text import LONGEST_LINE, LONGEST_SEQUENCE, LineReader, whole_lines
 
 CHARACTERS = st.characters(exclude_categories=("Cc", "Cs"))
 LINES = st.lists(st.text(CHARACTERS, max_size=20), max_size=8)
@@ -156,3 +157,28 @@ def test_an_interruption_forgets_halves_of_characters_and_sequences():
         assert reader.feed(b"lost" + half) == ""
         assert reader.interrupt() == "lost"
         assert (reader.feed(b"1login: "), reader.open_line) == ("", "1login: ")
+
+
+@pytest.mark.parametrize("length", [0, 1, LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, 2 * LONGEST_LINE, 1_048_576])
+def test_lines_that_were_cut_are_put_together_again(length):
+    said = b"before\n" + b"x" * length + b"\nafter\n\nend"
+    for chunks in ([said], cut(said, range(0, len(said), 5000)), cut(said, [length + 6, length + 7, length + 8])):
+        finished, open_line = read(chunks)
+        assert whole_lines(finished + open_line) == said.decode()
+
+
+SECRET = "hunter2-Zebra"
+
+
+@pytest.mark.parametrize("place", range(1, len(SECRET)))
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_secret_that_the_terminals_edge_divides_stands_there_in_one_piece(place, size):
+    said = f"# login --password {SECRET[:place]} \r{SECRET[place:]} now\r\n# ".encode()
+    reader = LineReader(lambda: [SECRET, "other"])
+    finished = "".join(reader.feed(said[start : start + size]) for start in range(0, len(said), size))
+    assert (finished, reader.open_line) == (f"# login --password {SECRET} now\n", "# ")
+
+
+def test_progress_is_overwritten_whatever_secrets_there_are():
+    reader = LineReader(lambda: [SECRET])
+    assert reader.feed(b" 10% \r 20% \r100% \r\n") == "100% \n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from console_support import BareConsole, Saying, open_console
 from JumpstarterLibrary.client.console import Match, Mode
 from JumpstarterLibrary.drivers.console import MockConsole
 from JumpstarterLibrary.errors import ConsoleError, ConsoleTimeoutError, SessionClosedError, UsageError
+from JumpstarterLibrary.journal import PowerSwitched
 
 
 class TestNeverHalfAValue:
@@ -153,6 +155,19 @@ class TestEnds:
         assert "line 199" in str(caught.value)
         assert "line 100\n" not in str(caught.value)
         assert len(str(caught.value).encode()) < 4096
+
+    def test_a_failed_wait_knows_of_power_that_was_switched_before_the_console_was_opened(self, console):
+        journal = console.device.journal
+        told = {}
+        for state in ("", "on", "off"):
+            if state:
+                journal.append(PowerSwitched(driver="power", state=state))
+            with pytest.raises(ConsoleTimeoutError) as caught:
+                console.wait_for_line("never", timeout=0.1)
+            told[state] = str(caught.value)
+        assert "device: not switched in this session;" in told[""]
+        assert re.search(r"device: switched on 0\.\d s ago;", told["on"])
+        assert re.search(r"device: switched off 0\.\d s ago;", told["off"])
 
     def test_silence_ends_a_wait_early(self, console, say):
         say("last words\n")

@@ -35,7 +35,7 @@ def test_a_hit_wins_over_a_match_that_came_with_it(console, say):
         threading.Timer(0.01, say, ["panic\nready\n"]).start()
         with pytest.raises(ConsoleWatcherError):
             console.wait_for_line("ready", timeout=20)
-        console.watchers._quiet_until = 0.0  # as if a second had gone by
+        console.watchers._quiet_until.clear()  # as if a second had gone by
         console.wait_for_line("ready", timeout=20)
 
 
@@ -196,19 +196,79 @@ def no_aftermath(monkeypatch):
     monkeypatch.setattr("JumpstarterLibrary.client.console.watchers.AFTERMATH", 0.0)
 
 
-def test_the_many_lines_of_one_panic_fail_one_keyword(monkeypatch):
+def test_the_many_lines_of_one_panic_fail_one_keyword():
+    console = BareConsole()
+    watch(console)
+    console.say("panic\n")
+    with pytest.raises(ConsoleWatcherError):
+        console.check_watchers()
+    console.say("panic: the rest of it\n")
+    console.check_watchers()
+    console.watchers._quiet_until.clear()  # as if a second had gone by
+    console.say("panic\n")
+    with pytest.raises(ConsoleWatcherError):
+        console.check_watchers()
+
+
+def test_another_trouble_right_after_the_first_is_told_too():
     console = BareConsole()
     watch(console, "panic", label="first")
     watch(console, "Oops", label="second")
     console.say("Oops\n")
-    with pytest.raises(ConsoleWatcherError, match="second"):
+    with pytest.raises(ConsoleWatcherError, match=r"\(second\)"):
         console.check_watchers()
-    console.say("panic\n")
+    console.say("panic\nOops\n")
+    with pytest.raises(ConsoleWatcherError, match=r"\(first\).*'panic'"):
+        console.check_watchers()
     console.check_watchers()
-    monkeypatch.setattr(console.watchers, "_quiet_until", 0.0)  # as if a second had gone by
-    console.say("panic\n")
-    with pytest.raises(ConsoleWatcherError, match="first"):
+
+
+def test_a_failure_names_all_labels_that_were_hit():
+    console = BareConsole()
+    for label in ("first", "second", "third"):
+        watch(console, f"{label} pattern", label=label)
+    console.say("the second pattern\nthe first pattern\nanother second pattern\n")
+    with pytest.raises(ConsoleWatcherError) as caught:
         console.check_watchers()
+    lines = str(caught.value).split("\n")
+    assert "(second; first)" in lines[0]
+    assert "'the second pattern'" in lines[0]
+    assert "1 more hits" in lines[0]
+    assert lines[1:] == ["  also (first): 'the first pattern'"]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("wipe", [b"\r\x1b[K", b"\x1b[2K\r", b"\b \b" * 1100, b"\r" + b" " * 1100 + b"\r"])
+@pytest.mark.parametrize("together", [False, True])
+def test_what_was_erased_before_anybody_looked_was_said_all_the_same(wipe, together, end):
+    console = BareConsole()
+    watch(console)
+    console.say(b"x" * 1000)  # so long that a little more of it is not looked at at once
+    for chunk in [b"panic" + wipe + b"fine" + end] if together else [b"panic", wipe, b"fine" + end]:
+        console.say(chunk)
+    assert [hit.line for hit in console.watchers.hits] == ["x" * 1000 + "panic"]
+    with pytest.raises(ConsoleWatcherError):
+        console.check_watchers()
+    console.say("\npanic")
+    assert console.watchers.count == 2
+
+
+def test_a_line_that_is_erased_and_written_again_is_one_hit():
+    console = BareConsole()
+    watch(console)
+    for chunk in ("panic 1", "\r\x1b[Kpanic 2", "\rpanic 3", "\n"):
+        console.say(chunk)
+    assert console.watchers.count == 1
+
+
+def test_a_broken_stream_brings_no_old_hits():
+    console = BareConsole()
+    watch(console)
+    console.say("panic\r\x1b[K")
+    assert console.watchers.count == 1
+    console.watchers.look(console.transcript.add_gap("cable"), console.transcript)
+    console.watchers.look(console.transcript.append(b"\n"), console.transcript)
+    assert console.watchers.count == 1
 
 
 @pytest.mark.usefixtures("no_aftermath")

@@ -142,6 +142,17 @@ class TestEndSession:
             client.call("unary")
         assert caught.value.code() is Code.FAILED_PRECONDITION
 
+    def test_an_after_lease_hook_comes_between_the_end_and_available(self, serve):
+        session, client = serve(Everything(), lease="l1")
+        session.has_after_lease_hook = True
+        session.update_status("LEASE_READY")
+        answers = [client.exporter.EndSession(pb.EndSessionRequest(), timeout=5) for _ in range(2)]
+        assert [answer.success for answer in answers] == [True, True]
+        assert session.end_requested.is_set()
+        assert client.status().status == ExporterStatus.LEASE_READY
+        session.update_status("AFTER_LEASE_HOOK")
+        client.call("unary")  # the hook's own commands
+
 
 class Recorder(Driver):
     def __init__(self, record, name, error=None, **driver):

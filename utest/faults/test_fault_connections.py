@@ -238,7 +238,7 @@ def test_a_lost_session_is_shown_and_opens_anew_under_its_name(tmp_path: Path) -
         sessions.close_all()
 
 
-def test_a_restarted_exporter_is_a_lost_session_not_a_wrong_driver(tmp_path: Path) -> None:
+def test_a_restarted_exporter_is_the_same_session_and_never_a_wrong_driver(tmp_path: Path) -> None:
     listen = f"127.0.0.1:{free_port()}"
     with ExitStack() as stack:
         first = stack.enter_context(serve_drivers(tmp_path / "notes", listen=listen))
@@ -246,12 +246,11 @@ def test_a_restarted_exporter_is_a_lost_session_not_a_wrong_driver(tmp_path: Pat
         first.kill()
         stack.enter_context(serve_drivers(tmp_path / "notes", listen=listen))
 
-        def lost() -> bool:
-            with pytest.raises(InfrastructureError):
-                device.power.on()
-            return device.state == "lost"
+        device.trouble.call("echo", 1)
+        device.power.on()
 
-        assert eventually(lost, 5)
+        assert device.state == "open"
+        assert device.driver("power").node.uuid != device.connection.uuid(device.driver("power").node.uuid)
 
 
 @pytest.mark.interop

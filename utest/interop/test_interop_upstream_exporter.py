@@ -223,11 +223,19 @@ class TestRestart:
                 power = stack.enter_context(connect(exporter.address, timeout=10)).driver_of(PowerClient)
                 power.on()
             stack.enter_context(_exporter(whose, port))
-            with pytest.raises(SessionLostError) as caught:
-                power.on()
-            assert "Open a new session." in str(caught.value)
+            power.on()  # its drivers are the same, so the session goes on with their new uuids
             with connect(f"127.0.0.1:{port}", timeout=10) as anew:
                 anew.driver_of(PowerClient).on()
+
+    def test_another_device_at_the_old_address(self) -> None:
+        port = free_port()
+        with ExitStack() as stack:
+            with start_our_exporter("mock:power", listen=f"127.0.0.1:{port}") as exporter:
+                power = stack.enter_context(connect(exporter.address, timeout=10)).driver_of(PowerClient)
+                power.on()
+            stack.enter_context(start_our_exporter("mock", listen=f"127.0.0.1:{port}"))
+            with pytest.raises(SessionLostError, match=r"Open a new session\."):
+                power.on()
 
     def test_sessions_show_the_loss(self) -> None:
         port = free_port()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import grpc
@@ -193,12 +194,11 @@ class TestStrangeTrees:
         """Nothing that a report names is imported (protocol §6.6)."""
         tags = ("os.path.join", "no.such.module.Client", "", "jumpstarter_driver_opendal.client.FlasherClient", POWER)
         rows = row("r", tag=COMPOSITE), *(row(str(n), f"n{n}", "r", tag) for n, tag in enumerate(tags))
+        before = set(sys.modules)
         with serving(RawExporter(rows=rows)) as exporter, connect(exporter.address, timeout=SECONDS) as device:
             self.check_calls(device, len(tags))
+        assert "jumpstarter_driver_opendal" not in set(sys.modules) - before
 
     def check_calls(self, device: Device, count: int) -> None:
-        import sys
-
         assert [device[f"n{number}"].call("on") for number in range(count)] == [str(number) for number in range(count)]
         assert isinstance(device.driver_of(PowerClient), PowerClient)
-        assert "jumpstarter_driver_opendal" not in sys.modules

@@ -59,6 +59,18 @@ def test_what_is_wrong_is_said_with_whose_failure_it_is(lab: Lab, arguments: tup
     assert words in text
 
 
+def test_it_says_what_would_be_opened_here(lab: Lab) -> None:
+    _, nothing = doctor(lab)
+    _, lease = doctor(lab, "--selector", "board=mock")
+    _, host = doctor(lab, JUMPSTARTER_HOST="127.0.0.1:8082")
+    _, both = doctor(lab, "--selector", "board=none", JUMPSTARTER_HOST="127.0.0.1:8082")
+
+    assert "without a target would fail: JUMPSTARTER_HOST and JMP_LEASE are not set" in nothing
+    assert "would lease an exporter with board=mock" in lease
+    assert "would use 127.0.0.1:8082, because JUMPSTARTER_HOST is set" in host
+    assert "JUMPSTARTER_HOST is set, so an exporter with board=none is not leased." in both
+
+
 def test_a_controller_that_is_away_is_infrastructure(lab: Lab) -> None:
     lab.controller_down()
     code, text = doctor(lab)

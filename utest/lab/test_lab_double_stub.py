@@ -143,7 +143,7 @@ def test_end_session_runs_the_after_lease_hook(lab: Lab, raw: Raw, fails: str | 
     session = raw.session(name)
     logs = session.LogStream(Empty(), timeout=20)
     assert end_session(session).success
-    lab.wait_for(lambda: status(session) == AFTER, "the hook")
+    assert lab.wait_for(lambda: (now := status(session)) != READY and now, "another status") == AFTER
     assert next(line.message for line in logs if line.source == 3) == "cooling down"
     logs.cancel()
     lab.wait_for(lambda: raw.exporter("bench").status == final, "the end of the hook")

@@ -114,7 +114,10 @@ def test_the_class_takes_the_target_of_the_command_line(pytester: pytest.Pyteste
         ("client.call('fail')", "TEST"),
         ("client.driver('nowhere')", "CONFIGURATION"),
         ("client.power.latest()", "DEVICE"),
-        ("client.connection.lose(SessionLostError('the cable')); client.power.on()", "INFRASTRUCTURE"),
+        (
+            "client.connection.way = None; client.connection.lose(SessionLostError('the cable')); client.power.on()",
+            "INFRASTRUCTURE",
+        ),
     ],
 )
 def test_the_first_word_of_a_failure_says_who_has_to_look(pytester: pytest.Pytester, act: str, word: str) -> None:

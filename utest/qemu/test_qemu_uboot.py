@@ -35,7 +35,8 @@ def test_our_keywords_on_a_real_boot_loader(address: str, run_robot: RobotRunner
     )
 
     ended_by_robot = run.tests.pop("A Robot Timeout Leaves A Usable Boot Loader")
-    assert ended_by_robot.message == "Test timeout 500 milliseconds exceeded.", "and the teardown passed"
+    assert ended_by_robot.message.split("\n")[0] == "Test timeout 500 milliseconds exceeded."
+    assert "teardown" not in ended_by_robot.message
     failed = {name: test.message for name, test in run.tests.items() if not test.passed}
     assert not failed, "\n".join(f"{name}: {text}" for name, text in failed.items())
     assert run.returncode == 1

@@ -1,8 +1,7 @@
-"""Consoles in real Robot runs: secrets that the device tells in pieces, and interrupts of every waiting keyword."""
+"""Consoles in real Robot runs: secrets that the device tells in pieces, and floods."""
 
 import html
 import re
-import signal
 from pathlib import Path
 
 import pytest
@@ -99,6 +98,17 @@ With Colours As Bytes
     Call Driver Method    send    b %{{COLOURED}} end of bytes\\n    driver=uart
     ${{found}} =    Wait For Line On Console    end of bytes    match=BYTES    since=session start
 
+At The Edge Of The Terminal
+    Call Driver Method    send    typed %{{FIRST_HALF}} \\r%{{SECOND_HALF}} done\\n    driver=uart
+    ${{found}} =    Wait For Line On Console    done
+    Run Keyword And Expect Error    DEVICE:*    Wait For Line On Console    never    timeout=100ms
+    Call Driver Method    send    bytes %{{FIRST_HALF}} \\r%{{SECOND_HALF}} end of edge\\n    driver=uart
+    ${{said}} =    Wait For Bytes On Console    end of edge
+    Call Driver Method    send    prompt %{{FIRST_HALF}} \\r%{{SECOND_HALF}} >    driver=uart
+    Wait For Prompt On Console    >
+    ${{text}} =    Get Console Output
+    Call Driver Method    send    \\n    driver=uart
+
 On Two Lines
     Call Driver Method    send    x %{{FIRST_HALF}}\\n%{{SECOND_HALF}} y\\n    driver=uart
     ${{found}} =    Wait For Line On Console    ${{SPACE}}y
@@ -118,13 +128,54 @@ On Two Lines
     assert [name for name, test in run.tests.items() if not test.passed] == ["On Two Lines"]
     assert second not in run.tests["On Two Lines"].message
     log = (run.outputdir / "output.xml").read_text()
-    shown = "".join(re.findall(r"<details.*?</details>", html.unescape(log), re.DOTALL))
+    shown = "".join(re.findall(r"<details style=.border-left.*?</details>", html.unescape(log), re.DOTALL))
     # What the suite itself writes as arguments are the halves; what the console said shows neither.
     assert "begin" in shown
     assert first not in shown.partition("open ")[0]
     assert second not in shown
+    for text in ("typed <secret> done", "prompt <secret> >"):
+        assert text in html.unescape(shown)
+    journal = (run.outputdir / "jumpstarter" / "rig.jsonl").read_text()
+    told = [line for line in journal.splitlines() if '"console-matched"' in line]
+    assert any("typed <secret> done" in line for line in told)
+    assert not [line for line in told if second in line]
     assert "Return: b" in log
     assert not [line for line in html.unescape(log).split("\n") if "Return: " in line and (SECRET[4:] in line or second in line)]
+
+
+def test_a_coloured_secret_that_a_driver_answers_with_is_in_no_file(run_robot: RobotRunner) -> None:
+    """Not by way of a console, whose output is masked by itself, but as an argument, an answer, a message and a failure."""
+    run = run_robot(
+        f"""
+*** Settings ***
+Library    JumpstarterLibrary
+Suite Setup    Open Jumpstarter Session    {RIG}    consoles=uart
+
+*** Variables ***
+${{PASSWORD: Secret}}    %{{BENCH_PASSWORD}}
+
+*** Test Cases ***
+In Pieces
+    Write Line To Console    ${{PASSWORD}}
+    Write Line To Console    %{{COLOURED}}
+    Write Line To Console    %{{WRAPPED}}
+    ${{answer}} =    Call Driver Method    received    driver=uart
+    Should Contain    ${{answer}}    \x1b[31m    msg=The driver keeps it as it is.
+    Log    ${{answer}}
+    Run Keyword And Expect Error    TEST:*    Wait For Line On Console    %{{COLOURED}}(    match=REGEX
+""",
+        "--loglevel",
+        "TRACE",
+        env={
+            "BENCH_PASSWORD": SECRET,
+            "COLOURED": f"{SECRET[:4]}\x1b[31m{SECRET[4:]}",
+            "WRAPPED": f"{SECRET[:4]} \r{SECRET[4:]}",
+        },
+    )
+
+    assert {name: test.message for name, test in run.tests.items() if not test.passed} == {}
+    assert run.files_with(SECRET[4:]) == []
+    assert run.files_with("received") != []
 
 
 def test_a_flood_does_not_fill_the_log(run_robot: RobotRunner) -> None:
@@ -150,61 +201,3 @@ Flood
     assert (run.outputdir / "log.html").stat().st_size < 5_000_000
     (output,) = run.outputdir.glob("jumpstarter/rig/uart.log")
     assert output.stat().st_size == 100_000_000 + len("\nthe end\n")
-
-
-WAITS = {
-    "line": "Wait For Line On Console    never",
-    "lines": "Wait For Lines On Console    never    ever",
-    "next line": "Wait For Next Line On Console",
-    "prompt": "Wait For Prompt On Console    never",
-    "bytes": "Wait For Bytes On Console    never",
-    "any console": "Wait For Line On Any Console    never",
-    "should not be": "Should Not Be On Console    never    during=30s",
-    "idle": "Console Should Be Idle    during=30s",
-    "until idle": "Wait Until Console Is Idle    quiet=30s",
-    "write and wait": "Write Line To Console And Wait    hello    never",
-    "login": "Login To Console    root    x",
-    "command": "Execute Console Command    true",
-    "u-boot": "Execute U-Boot Command    version",
-    "slow writing": "Write Line To Console    ${{'x' * 200}}    char_delay=100ms",
-}
-USABLE = """
-    [Teardown]    Run Keywords    Set Console Configuration    expect_echo=False    AND
-    ...    Write Line To Console    still here    AND    Wait For Line On Console    still here    timeout=5s
-"""
-
-
-def test_robots_timeout_ends_every_wait_and_leaves_the_console_usable(run_robot: RobotRunner) -> None:
-    tests = "\n".join(f"{name}\n    {wait}{USABLE}" for name, wait in WAITS.items())
-    run = run_robot(SUITE.format(tests=tests, timeout="Test Timeout    500ms"), timeout=90)
-
-    assert len(run.tests) == len(WAITS)
-    for name, test in run.tests.items():
-        assert test.message == "Test timeout 500 milliseconds exceeded.", name
-        assert test.teardown.passed, f"{name}: {test.teardown.message}"
-        assert test.elapsed_time.total_seconds() < 3, name
-
-
-@pytest.mark.parametrize("name", ["line", "idle", "command"])
-def test_ctrl_c_ends_a_wait_and_leaves_the_console_usable(run_robot: RobotRunner, name: str) -> None:
-    tests = f"Interrupted\n    Log To Console    waiting now\n    {WAITS[name]}{USABLE}"
-    process = run_robot.start(SUITE.format(tests=tests, timeout=""))
-    process.wait_for_output("waiting now", 20)
-    process.send_signal(signal.SIGINT)
-    run = process.finish(20)
-
-    test = run.tests["Interrupted"]
-    assert "Execution terminated by signal" in test.message
-    assert test.teardown.passed, test.teardown.message
-    assert test.elapsed_time.total_seconds() < 5
-
-
-SUITE = f"""
-*** Settings ***
-Library    JumpstarterLibrary
-Suite Setup    Open Jumpstarter Session    {RIG}    consoles=echo
-{{timeout}}
-
-*** Test Cases ***
-{{tests}}
-"""

@@ -20,6 +20,7 @@ metadata: {namespace: default, name: slow}
 export:
   flasher: {type: slow_drivers.SlowFlasher, config: {file: "FILE"}}
   mux:     {type: slow_drivers.SlowMux, config: {file: "FILE"}}
+  files:   {type: slow_drivers.SlowFiles, config: {file: "FILE"}}
   power:   {type: JumpstarterLibrary.drivers.MockPower}
 """
 
@@ -35,20 +36,16 @@ def notes(file: Path) -> dict[str, float]:
     return {text: float(when) for when, text in lines}
 
 
-class SlowFlasher(Driver):
-    """Takes an image piece by piece with pauses, and dumps one without end."""
+class Slow(Driver):
+    """Takes what comes piece by piece with pauses, and gives without end."""
 
     def __init__(self, *, file: str, **driver: Any) -> None:
         super().__init__(**driver)
-        self._file = file
-
-    @classmethod
-    def client(cls) -> str:
-        return "jumpstarter_driver_opendal.client.FlasherClient"
+        self._notes = file
 
     def note(self, text: str) -> None:
         """Appends a line in one write, so that it is either there or not."""
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        descriptor = os.open(self._notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(descriptor, f"{time.time():.3f} {text}\n".encode())
         os.close(descriptor)
 
@@ -79,6 +76,14 @@ class SlowFlasher(Driver):
         except BaseException:
             self.note(f"{act} broken off")
             raise
+
+
+class SlowFlasher(Slow):
+    """Does so as a flasher."""
+
+    @classmethod
+    def client(cls) -> str:
+        return "jumpstarter_driver_opendal.client.FlasherClient"
 
     @export
     async def flash(self, source: object, target: str | None = None) -> None:
@@ -121,6 +126,22 @@ class SlowMux(SlowFlasher):
     @export
     async def read(self, target: object) -> None:
         await self.give(target, "read")
+
+
+class SlowFiles(Slow, FileStore):
+    """Does so as a file store, which has a file 'old'."""
+
+    def __init__(self, **driver: Any) -> None:
+        super().__init__(**driver)
+        (self.root / "old").write_bytes(b"old")
+
+    @export
+    async def file_write(self, fd: str, src: object) -> None:
+        await self.take(src, "upload")
+
+    @export
+    async def file_read(self, fd: str, dst: object) -> None:
+        await self.give(dst, "download")
 
 
 class StillFlasher(Driver):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,14 @@ class SimpleStore(FileStore):
     @export
     def rename(self, source: str, target: str) -> None:
         raise NotImplementedError("no renaming here")
+
+
+class HonestStore(SimpleStore):
+    """Says before that it cannot."""
+
+    @export
+    def capability(self) -> dict[str, bool | None]:
+        return super().capability() | {"rename": False, "copy": False}
 
 
 class FullStore(FileStore):
@@ -241,6 +250,33 @@ class UnopenedStore(FileStore):
         return ""
 
 
+class OnlyCopies(FileStore):
+    """Cannot rename."""
+
+    @export
+    def capability(self) -> dict[str, bool | None]:
+        return super().capability() | {"rename": False}
+
+    @export
+    def rename(self, source: str, target: str) -> None:
+        raise NotImplementedError("Unsupported")
+
+
+class BreaksWhileCopying(OnlyCopies):
+    """Overwrites half of the target, and fails."""
+
+    @export
+    def copy(self, source: str, target: str) -> None:
+        self._place(target).write_bytes(b"ne")
+        raise OSError("the disk is full")
+
+
+def broken_archive(folder: Path) -> Path:
+    path = folder / "broken.gz"
+    path.write_bytes(gzip.compress(random_bytes(20_000_000), 1)[:-5])  # more than is read before the first byte is sent
+    return path
+
+
 class TestFaultsOfUploads:
     @pytest.mark.parametrize("fault", ["missing", "corrupt", "checksum"])
     def test_a_bad_source_leaves_the_old_file(self, fault: str, store: FileStoreClient, tmp_path: Path):
@@ -252,6 +288,37 @@ class TestFaultsOfUploads:
         with pytest.raises(ConfigurationError):
             store.upload(source, "a.txt")
         assert store.read("a.txt") == b"some text"
+
+    @pytest.mark.parametrize("driver", [FileStore, OnlyCopies])
+    def test_a_source_that_breaks_late_leaves_the_old_file_and_nothing_else(
+        self, driver: type[FileStore], serve: Callable[..., Device], tmp_path: Path
+    ):
+        store = serve(driver(files={"a.txt": "some text"})).driver_of(FileStoreClient)
+        with pytest.raises(ConfigurationError, match="the file before is as it was") as caught:
+            store.upload(open_source(broken_archive(tmp_path)), "a.txt")
+        assert re.search(r"\d{7,8} bytes of it had gone to the driver by then", str(caught.value))
+        assert store.read("a.txt") == b"some text"
+        assert store.list_directory() == ["a.txt"]
+
+    def test_a_new_file_that_cannot_take_its_place_is_kept_and_named(self, serve: Callable[..., Device]):
+        store = serve(BreaksWhileCopying(files={"a.txt": "some text"})).driver_of(FileStoreClient)
+        with pytest.raises(DriverError, match=r"complete as 'a\.txt\.\w+\.part', and may not have taken the place of 'a\.txt'"):
+            store.upload(Source.of_bytes(b"new"), "a.txt")
+        [kept] = [name for name in store.list_directory() if name.endswith(".part")]
+        assert store.read(kept) == b"new"
+
+    def test_where_nothing_can_take_its_place_the_loss_is_told(self, serve: Callable[..., Device], tmp_path: Path):
+        store = serve(HonestStore(files={"a.txt": "some text"})).driver_of(FileStoreClient)
+        with pytest.raises(ConfigurationError, match="the file that was there before is gone"):
+            store.upload(open_source(broken_archive(tmp_path)), "a.txt")
+        assert not store.exists("a.txt")
+
+    @pytest.mark.parametrize("driver", [FileStore, OnlyCopies, SimpleStore, HonestStore])
+    def test_a_new_file_takes_the_place_of_the_old_one(self, driver: type[FileStore], serve: Callable[..., Device]):
+        store = serve(driver(files={"a.txt": "some text"})).driver_of(FileStoreClient)
+        store.upload(Source.of_bytes(b"new"), "a.txt")
+        assert store.read("a.txt") == b"new"
+        assert store.list_directory() == ["a.txt"]
 
     @pytest.mark.parametrize("driver", [HangingStore, UnopenedStore])
     def test_a_store_that_hangs_takes_little_more_than_the_idle_time(self, driver: type[Driver], serve: Callable[..., Device]):

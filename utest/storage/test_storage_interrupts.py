@@ -16,8 +16,8 @@ from storing_support import image_file
 
 pytestmark = pytest.mark.acceptance
 
-SLACK = 2.0
-"""Seconds that a busy machine may take for what takes 0.2 s; this only tells working from hanging."""
+LATEST = 1.5
+"""Seconds that a busy machine may take for what ends within 0.5 s on one that is free; the failure says what was measured."""
 
 SUITE = """\
 *** Settings ***
@@ -28,11 +28,13 @@ Suite Teardown    Create File    ${OUTPUT DIR}/torn-down
 
 *** Test Cases ***
 """
-FLASH, MUX, DUMP, UPLOAD = (
+FLASH, MUX, DUMP, WRITE, UPLOAD, DOWNLOAD = (
     "Flash Image    ${IMAGE}    driver=flasher",
     "Flash Image    ${IMAGE}    driver=mux",
     "Dump Image    ${OUTPUT DIR}/dump.bin    driver=flasher",
     "Write Image To Storage    ${IMAGE}    driver=mux    verify=True",
+    "Upload File    ${IMAGE}    old    driver=files",
+    "Download File    old    ${OUTPUT DIR}/dump.bin    driver=files",
 )
 
 
@@ -53,9 +55,10 @@ def options(slow: Exporter, tmp_path: Path) -> list[str]:
 
 
 def test_robot_timeouts(slow: Exporter, options: list[str], run_robot: RobotRunner) -> None:
-    acts = {"flash": FLASH, "mux": MUX, "dump": DUMP}
+    acts = {"flash": FLASH, "mux": MUX, "dump": DUMP, "upload": UPLOAD, "download": DOWNLOAD}
     tests = "".join(f"{name}\n    [Timeout]    1s\n    {act}\n" for name, act in acts.items())
-    tests += "Works Still\n    Power On\n    File Should Not Exist    ${OUTPUT DIR}/dump.bin\n"
+    tests += "Works Still\n    Power On\n    Get Remote File Size    old    ==    3    driver=files\n"
+    tests += "    File Should Not Exist    ${OUTPUT DIR}/dump.bin\n"
     tests += "    ${left} =    List Files In Directory    ${OUTPUT DIR}    .*\n    Should Be Empty    ${left}\n"
 
     run = run_robot(SUITE + tests, *options)
@@ -63,15 +66,18 @@ def test_robot_timeouts(slow: Exporter, options: list[str], run_robot: RobotRunn
     assert run.tests["Works Still"].passed, run.tests["Works Still"].message
     for name in acts:
         test = run.tests[name]
-        assert test.message == "Test timeout 1 second exceeded."
+        assert test.message.splitlines()[0] == "Test timeout 1 second exceeded."
         late = test.elapsed_time.total_seconds() - 1
         print(f"{name} timeout: {late:.3f} s")  # seen with pytest -rP
-        assert late < SLACK
-    check_notes(slow, "flash", "write", "dump")
+        assert late < LATEST, f"{name} ended {late:.3f} s after the timeout"
+    check_notes(slow, "flash", "write", "dump", "upload", "download")
     assert notes(slow.file)["card at dut"] >= notes(slow.file)["write broken off"]
 
 
-@pytest.mark.parametrize(("act", "name"), [(FLASH, "flash"), (MUX, "write"), (DUMP, "dump"), (UPLOAD, "write")])
+@pytest.mark.parametrize(
+    ("act", "name"),
+    [(FLASH, "flash"), (MUX, "write"), (DUMP, "dump"), (WRITE, "write"), (UPLOAD, "upload"), (DOWNLOAD, "download")],
+)
 def test_ctrl_c(act: str, name: str, slow: Exporter, options: list[str], run_robot: RobotRunner) -> None:
     robot = run_robot.start(SUITE + f"Transfers\n    {act}\n", *options)
     assert eventually(lambda: f"{name} begun" in notes(slow.file), 20), robot.output
@@ -85,7 +91,7 @@ def test_ctrl_c(act: str, name: str, slow: Exporter, options: list[str], run_rob
     assert test.failed
     late = end_of(find_keyword(test, act.split("    ", 1)[0])) - moment
     print(f"{act.split('    ', 1)[0]} {name} SIGINT: {late:.3f} s")
-    assert late < SLACK
+    assert late < LATEST, f"it ended {late:.3f} s after Ctrl-C"
     assert (run.outputdir / "torn-down").exists(), run.stdout
     assert "Traceback" not in run.stdout
     assert not (run.outputdir / "dump.bin").exists()

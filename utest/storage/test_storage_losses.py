@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ DATA = bytes(30_000_000)
 
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[Exporter]:
-    text = configuration(tmp_path / "notes") + "  files:   {type: slow_drivers.SlowStore}\n"
+    text = re.sub(r"\{type: slow_drivers\.SlowFiles.*", "{type: slow_drivers.SlowStore}", configuration(tmp_path / "notes"))
     with start_our_exporter(text, env={"PYTHONPATH": str(Path(__file__).parent)}) as running:
         yield running
         running.kill()  # a polite end takes seconds, with a transfer that goes on

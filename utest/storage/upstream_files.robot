@@ -52,10 +52,12 @@ There Or Not
     Upload Text    one    facts/one.txt
     Remote File Should Exist    facts/one.txt
     Remote File Should Not Exist    facts/two.txt
-    Run Keyword And Expect Error    There is no file 'facts/two.txt' in file store '${STORE}' of device 'upstream'.
-    ...    Remote File Should Exist    facts/two.txt
-    Run Keyword And Expect Error    There is no file 'facts' in *    Remote File Should Exist    facts
-    Run Keyword And Expect Error    There is 'facts' in file store '${STORE}' of device 'upstream'.
+    Run Keyword And Expect Error
+    ...    DEVICE: There is no file 'facts/two.txt' in file store '${STORE}' of device 'upstream'.
+    ...    Remote File Should Exist
+    ...    facts/two.txt
+    Run Keyword And Expect Error    DEVICE: There is no file 'facts' in *    Remote File Should Exist    facts
+    Run Keyword And Expect Error    DEVICE: There is 'facts' in file store '${STORE}' of device 'upstream'.
     ...    Remote File Should Not Exist    facts
 
 Facts

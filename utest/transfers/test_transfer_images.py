@@ -382,6 +382,30 @@ class TestUploads:
         assert eventually(lambda: note.exists() and "took" not in note.read_text())
         assert note.read_text().startswith("error")
 
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "packed"])
+    def test_a_file_with_a_wrong_checksum_reaches_no_driver_however_large(self, device, tmp_path, pack):
+        (tmp_path / "image").write_bytes(pack(os.urandom(5 * MIB)))
+        with pytest.raises(ConfigurationError, match="is wrong"):
+            upload(device["store"], "write", open_source(tmp_path / "image", checksum="0" * 64))
+        assert not device.journal.events(CallEnded)
+
+    def test_comparing_the_checksum_is_not_taken_for_a_stall(self, device, tmp_path):
+        content = os.urandom(2 * MIB)
+
+        def slowly(abandoned):
+            for start in range(0, len(content), MIB // 2):
+                time.sleep(0.2)
+                yield content[start : start + MIB // 2]
+
+        checksum = hashlib.sha256(content).hexdigest()
+        source = Source("image", slowly, len(content), checksum=checksum, unpack=False, rereadable=True)
+        assert upload(device["store"], "write", source, idle=0.5).size == len(content)
+
+    def test_an_image_that_breaks_off_says_how_much_of_it_is_out(self, device, tmp_path):
+        (tmp_path / "image").write_bytes(gzip.compress(os.urandom(20 * MIB), 1)[:-5])
+        with pytest.raises(ConfigurationError, match=r"\d{7,8} bytes of it had gone to the driver by then: "):
+            upload(device["store"], "write", open_source(tmp_path / "image"))
+
     def test_a_wrong_checksum_of_a_small_image_reaches_no_driver(self, device, tmp_path):
         with pytest.raises(ConfigurationError, match="is wrong"):
             upload(device["store"], "write", Source.of_bytes(b"small", checksum="0" * 64))

@@ -15,6 +15,7 @@ from JumpstarterLibrary.client.resources import HANDLE, download, upload
 from JumpstarterLibrary.client.sending import Sender
 from JumpstarterLibrary.errors import UsageError
 from JumpstarterLibrary.journal import CallEnded, TransferEnded
+from JumpstarterLibrary.wire.compression import Encoding
 
 SIZES = [0, 1, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 40 * MIB + 7]
 
@@ -67,6 +68,7 @@ def test_a_gibibyte_goes_up_in_little_memory(device, tmp_path):
     with Growth() as growth:
         transfer = upload(device["store"], "write", open_source(path))
     assert transfer.returned == {"size": GIB, "sha256": transfer.sha256}
+    assert transfer.sha256 == repeated(b"\0", GIB)
     assert growth.bytes < 64 * MIB
 
 
@@ -75,8 +77,17 @@ def test_a_gibibyte_comes_down_in_little_memory(device, tmp_path):
     with Growth() as growth:
         transfer = download(device["store"], "read", target, (HANDLE, GIB))
     assert transfer.size == target.stat().st_size == GIB
+    assert transfer.sha256 == digest(target) == repeated(b"d", GIB)
     target.unlink()
     assert growth.bytes < 64 * MIB
+
+
+def repeated(byte: bytes, size: int) -> str:
+    """The SHA-256 of so many equal bytes."""
+    found, block = hashlib.sha256(), byte * MIB
+    for _ in range(size // MIB):
+        found.update(block)
+    return found.hexdigest()
 
 
 @pytest.mark.interop
@@ -126,6 +137,15 @@ def test_no_frame_comes_near_the_limit_of_a_message(size):
     sender.close()
     assert sender.sent == 16 * MIB + 5
     assert max(sizes) < 2 * MIB
+
+
+def test_the_frames_of_a_large_archive_are_large_from_the_beginning():
+    archive = Source("image.zst", lambda _: iter([bytes(MIB)] * 4), 128 * MIB, encoding=Encoding.ZSTD, unpack=False)
+    sender = Sender(archive)
+    sender.start()
+    first = next(iter(sender.frames()))
+    sender.close()
+    assert len(first.payload) == MIB
 
 
 def test_two_uploads_at_once_do_not_mix(device, tmp_path):

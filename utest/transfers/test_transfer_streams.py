@@ -14,7 +14,7 @@ from helpers.results import eventually
 from transfer_support import KIB, nothing_left
 
 from JumpstarterLibrary.client import Device, connect
-from JumpstarterLibrary.client.driver_stream import DriverStream
+from JumpstarterLibrary.client.driver_stream import BYTES_AHEAD, DriverStream
 from JumpstarterLibrary.client.hand_over import HandOver
 from JumpstarterLibrary.client.transfer import Transfer
 from JumpstarterLibrary.errors import DriverMethodNotFoundError, DriverTimeoutError, UsageError
@@ -198,6 +198,8 @@ def test_keywords_write_one_line_for_each_transfer(run_robot, our_transfer_expor
 class Flood(Driver):
     """Sends without end."""
 
+    given = 0
+
     @exportstream
     @asynccontextmanager
     async def connect(self):
@@ -207,6 +209,7 @@ class Flood(Driver):
         async def flood():
             while True:
                 await back.send(b"x" * 64 * KIB)
+                self.given += 64 * KIB
 
         async with to_driver, from_driver, ours, back, anyio.create_task_group() as tasks:
             tasks.start_soon(flood)
@@ -244,3 +247,12 @@ class TestWhatNeverEndsToCome:
             assert stream.receive_whole("UTF-8") == "€".encode()
             stream.send(b"\xffno text")
             assert stream.receive_whole("UTF-8") == b"\xffno text"
+
+    def test_what_nobody_reads_holds_the_driver(self):
+        driver = Flood()
+        with Session(root_device=driver) as session, session.serve_unix() as path, connect(path, timeout=5) as device:
+            with DriverStream(device.root) as stream:
+                assert eventually(lambda: stream._messages._weight >= BYTES_AHEAD, 20)
+                assert not eventually(lambda: driver.given > 3 * BYTES_AHEAD, 0.5)  # gRPC's own buffers may fill, no more
+                assert stream._messages._weight < BYTES_AHEAD + 128 * KIB
+                assert stream.receive(count=10) == b"x" * 10

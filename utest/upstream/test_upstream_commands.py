@@ -20,6 +20,7 @@ from JumpstarterLibrary.client.channel import Security
 from JumpstarterLibrary.client.device import Device, connect
 from JumpstarterLibrary.client.driver_command import host_environment, run_driver_command
 from JumpstarterLibrary.client.processes import CommandOutcome
+from JumpstarterLibrary.drivers import Composite
 from JumpstarterLibrary.drivers.board import MockBoard
 from JumpstarterLibrary.errors import ConfigurationError, DriverError, DriverTimeoutError, InfrastructureError, UsageError
 from JumpstarterLibrary.wire.address import Address
@@ -55,6 +56,22 @@ def test_a_command_of_a_driver_deep_in_upstreams_tree(upstream_smoke: Exporter) 
 def test_a_command_that_there_is_not() -> None:
     with opened(MockBoard()) as device, pytest.raises(UsageError, match="No such command 'onn'"):
         j(device, "power", "onn")
+
+
+@pytest.mark.parametrize("path", ["", "power"])
+def test_a_client_that_is_not_installed_is_no_fault_of_the_device(path: str) -> None:
+    class Foreign(Composite):
+        @classmethod
+        def client(cls) -> str:
+            return "jumpstarter_driver_nowhere.client.CompositeClient"
+
+    root = Foreign(children={"power": tagged(POWER)})
+    with (
+        opened(root) as device,
+        pytest.raises(ConfigurationError, match=r"which is not installed\. Install it: pip install") as caught,
+    ):
+        j(device, path, "on")
+    assert str(caught.value).endswith("jumpstarter-driver-nowhere")
 
 
 def test_what_the_driver_says_is_in_the_error() -> None:

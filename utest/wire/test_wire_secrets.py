@@ -49,6 +49,16 @@ def test_a_secret_in_pieces_is_masked(shown: str) -> None:
     assert redact("hunter2 Zebra") == "hunter2 Zebra"
 
 
+def test_a_long_secret_in_pieces_is_masked_to_its_end() -> None:
+    token = "eyJhbGciOiJFUzI1NiJ9." + "".join(chr(ord("A") + number * 7 % 26) for number in range(600)) + ".c2lnbmF0dXJl"
+    redact = Redactor()
+    redact.add(token)
+    shown = "\r\n".join(token[at : at + 80] for at in range(0, len(token), 80))
+
+    assert redact(f"before {shown} behind") == f"before {MASK} behind"
+    assert redact(f"before {token[:300]}\x1b[0m{token[300:]} behind") == f"before {MASK} behind"
+
+
 def test_a_secret_that_is_shown_as_bytes_is_masked() -> None:
     redact = Redactor()
     redact.add("pässwörd")

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...errors import ConsoleError, ConsoleTimeoutError, UsageError
-from ...wire.deadline import Deadline, Timeout, in_words
+from ...journal import PowerSwitched
+from ...wire.deadline import Deadline, Timeout, in_words, seconds
+from .framing import Frame, MarkSearch, without_frames
 from .patterns import Match, Pattern
-from .result import CommandResult
+from .result import CommandResult, ConsoleMatch
 from .search import Found, find_in_lines
 from .searches import PromptSearch, SingleSearch
+from .text import whole_lines
 from .transcript import Mark, View
 
 if TYPE_CHECKING:
@@ -27,9 +30,6 @@ RESYNC_TIMEOUT = 3.0
 """Seconds that the shell gets to answer again after a command that timed out."""
 INTERRUPT = b"\x03"
 
-_FRAME = re.compile(r"""echo "(?:JL""B[0-9a-f]{8}:){2}"; eval '(.*)'; echo "(?:JL""E[0-9a-f]{8}:\$\?:){2}"$""", re.MULTILINE)
-_BEGIN = re.compile(r"^(?:JLB[0-9a-f]{8}:){2}(?:\n|$)", re.MULTILINE)
-_END = re.compile(r"(?:JLE[0-9a-f]{8}:(\d+):){2}$", re.MULTILINE)
 JUST_NOW = 1.5
 """Seconds between a kernel line's time stamp and its arrival, by the kernel's own clock, in which it was said just now."""
 FIRST_STAMPS = 1.0
@@ -39,7 +39,7 @@ RECENT_CHARACTERS = 200_000
 
 LOGIN_PROMPT = r"(?<![Ll]ast )login:\s*$"
 PASSWORD_PROMPT = r"[Pp]assword:\s*$"  # noqa: S105 - a prompt, no password
-_LOGIN = re.compile(LOGIN_PROMPT)
+_LOGIN = Pattern(LOGIN_PROMPT, Match.REGEX)
 REFUSAL = r"[Ll]ogin incorrect|[Aa]uthentication failure|[Pp]ermission denied"
 
 
@@ -82,53 +82,84 @@ class Shell:
         if not command or "\n" in command:
             raise UsageError("A console command is one line that is not empty; run several one after the other.")
         deadline = self._console.deadline(timeout)
+        self._check_login(command)
         if self._lost:
             self._resynchronise(deadline)
-        mark = secrets.token_hex(4)
-        # The marks are quoted in pieces, so that the echo of this line does not hold them in one.
-        # Each stands twice, as the kernel may print in the middle of one.
-        begin, end = f'"JL""B{mark}:JL""B{mark}:"', f'"JL""E{mark}:$?:JL""E{mark}:$?:"'
-        framed = f"echo {begin}; {_closed(command)}; echo {end}"
-        began, before = time.monotonic(), self._console.mark()
+        frame, began, before = Frame(), time.monotonic(), self._console.mark()
         clock = self._kernel_clock()
         try:
-            self._console.write_line(framed, expect_echo=False, timeout=deadline)
+            self._console.write_line(frame.around(command), expect_echo=False, timeout=deadline)
             with self._console.watchers.repeated():
-                return self._collect(command, mark, before, deadline, began, clock)
+                return self._collect(command, frame, before, deadline, began, clock)
+        except _ShellEndedError:
+            raise
         except BaseException:  # also Robot's timeout and Ctrl-C: the command may still be running
             self._lost = True
             raise
 
     def _collect(  # noqa: PLR0917 - called in one place
-        self, command: str, mark: str, before: Mark, deadline: Deadline, began: float, clock: KernelClock | None
+        self, command: str, frame: Frame, before: Mark, deadline: Deadline, began: float, clock: KernelClock | None
     ) -> CommandResult:
         console = self._console
         redact = console.device.connection.redact
         who = f"'{redact(command)}' on console '{console.name}' of '{console.device.name}'"
         try:
-            begin = console.wait_for_line(f"JLB{mark}:", since=before, timeout=deadline)
+            begin = self._wait(frame.begin_search(before.text), deadline, who)
         except ConsoleTimeoutError as error:
-            reason = f"no shell answered within {in_words(deadline.total)}; the open line is '{redact(console.open_line)}'"
+            shown = without_frames(redact(console.open_line))
+            reason = f"no shell answered within {in_words(deadline.total)}; the open line is '{shown}'"
             raise ConsoleTimeoutError(f"{who} did not start: {reason}. Is somebody logged in? {error}") from None
         try:
-            end = console.wait_for_line(rf"JLE{mark}:(\d+):", match=Match.REGEX, timeout=deadline)
+            end = self._wait(frame.end_search(begin.end), deadline, who)
         except ConsoleTimeoutError as error:
-            gone = " The shell itself has ended: the device asks for a login." if _LOGIN.search(console.open_line) else ""
-            raise ConsoleTimeoutError(f"{who} did not end within {in_words(deadline.total)}.{gone} {error}") from None
+            raise ConsoleTimeoutError(f"{who} did not end within {in_words(deadline.total)}. {error}") from None
         first = begin.end + len(begin.after) + 1
         self._outputs = [*self._outputs[-MOST_OUTPUTS:], (first, end.start)]
-        kept, noise = self._output(mark, before, (first, end.start), clock)
-        return CommandResult(command, kept, int(end.groups[0] or 0), time.monotonic() - began, "\n".join(noise))
+        output, between = self._output(frame, before, (first, end.start), clock)
+        output, torn_begin = frame.without_begin(output, begin.after)
+        output, torn_end = frame.without_end(output, end.groups[0] or "0", end.after)
+        noise = "\n".join([*torn_begin, *between, *torn_end])
+        return CommandResult(command, output.removesuffix("\n"), int(end.groups[0] or 0), time.monotonic() - began, noise)
 
-    def _output(self, mark: str, before: Mark, place: tuple[int, int], clock: KernelClock | None) -> tuple[str, list[str]]:
+    def _wait(self, search: SingleSearch, deadline: Deadline, who: str) -> ConsoleMatch:
+        """Waits for a mark; not any longer if the shell has ended, and the device asks for a login."""
+        console, began, start = self._console, time.monotonic(), search.position
+        wanted: SingleSearch | _OrLogin = _OrLogin(search)
+        while found := console.look_for(wanted, deadline):
+            if found[0].label == _LOGIN.text:
+                console.look_again_from(start)
+                found = self._provoke_login_prompt(search, deadline)
+                wanted = search  # unless it is one, it is a part of the output
+            if found and found[0].label == _LOGIN.text:
+                raise _ShellEndedError(f"{who}: the shell has ended, and the device asks for a login: '{console.last_line}'.")
+            if found:
+                return found[0]
+        raise console.in_vain(str(search), deadline, began=began, start=start)
+
+    def _provoke_login_prompt(self, search: SingleSearch, deadline: Deadline) -> list[ConsoleMatch] | None:
+        """Whether what looks like a login prompt is one: it stands for a while, and an empty line brings it again.
+
+        Returns:
+            The prompt that came again, or the mark; nothing if neither came.
+        """
+        console = self._console
+        while (quiet := time.monotonic() - console.transcript.last_byte) < PROMPT_STANDS:
+            if not console.pending(PromptSearch(_LOGIN, 0)) or deadline.expired:
+                return None
+            time.sleep(min(0.1, PROMPT_STANDS - quiet, deadline.remaining))
+            console.check()
+        before = console.mark().text
+        console.write_line("", expect_echo=False, timeout=deadline)
+        return console.look_for(_OrLogin(search, before), min(RESYNC_TIMEOUT, deadline.remaining))
+
+    def _output(self, frame: Frame, before: Mark, place: tuple[int, int], clock: KernelClock | None) -> tuple[str, list[str]]:
         """Returns what a command printed, and the lines that the kernel printed meanwhile."""
         console, (first, last) = self._console, place
         if console.transcript.lost_before > first:  # so much that its begin has left memory
-            whole = "".join(console.output(before))
-            output = whole.partition(f"JLB{mark}:")[2].partition("\n")[2].partition(f"JLE{mark}:")[0]
-            return _without_end(output, mark).removesuffix("\n"), []
+            return frame.output_in("".join(console.output(before))), []
         view = console.transcript.view(first)
-        kept, noise = [], []
+        kept: list[str] = []
+        noise: list[str] = []
         for start, line, when in view.lines_from(first):
             if start >= last:
                 break
@@ -137,11 +168,10 @@ class Shell:
             if stamp is not None and clock is not None and clock.says_now(stamp, when):
                 noise.append(line)
             else:
-                kept.append(line[: max(0, last - start)])
-        text = "\n".join(kept)
-        if view.open_start < last and view.open_start >= first:
-            text += ("\n" if kept else "") + view.open_line[: last - view.open_start]
-        return _without_end(text, mark).removesuffix("\n"), noise
+                kept.append(f"{line}\n"[: max(0, last - start)])
+        if first <= view.open_start < last:
+            kept.append(view.open_line[: last - view.open_start])
+        return whole_lines("".join(kept)), noise
 
     def _kernel_clock(self) -> KernelClock | None:
         """Reads the kernel's clock from what it has said by itself, not through commands; None if that is nothing."""
@@ -158,6 +188,16 @@ class Shell:
                 clock = KernelClock(max(clock.ahead, stamp - when), max(clock.newest, stamp))
         return clock
 
+    def _check_login(self, command: str) -> None:
+        """Types nothing at a login prompt, where it would be taken for a name."""
+        console = self._console
+        view, redact = console.transcript.view(1 << 62), console.device.connection.redact
+        if view.quiet >= seconds(console.options.settle) and PromptSearch(_LOGIN, 0).in_open_line(view):
+            raise ConsoleError(
+                f"'{redact(command)}' on console '{console.name}' of '{console.device.name}' was not run: nobody is logged in, "
+                f"the device asks for a login: '{redact(view.open_line)}'. Use Login To Console."
+            )
+
     def _resynchronise(self, deadline: Deadline) -> None:
         """Interrupts what may still run, and waits until the shell answers again."""
         console, mark = self._console, secrets.token_hex(4)
@@ -165,22 +205,12 @@ class Shell:
         console.write(INTERRUPT, timeout=deadline)
         deadline.sleep(0.1)
         console.write_line(f'echo "JL""R{mark}"', expect_echo=False, timeout=deadline)
+        answer = MarkSearch(Pattern(f"JLR{mark}$", Match.REGEX), before.text, "no answer")
         try:
-            console.wait_for_line(f"JLR{mark}$", match=Match.REGEX, since=before, timeout=min(RESYNC_TIMEOUT, deadline.remaining))
+            console.wait_for(answer, timeout=min(RESYNC_TIMEOUT, deadline.remaining))
         except ConsoleTimeoutError as error:
             raise ConsoleTimeoutError(f"The shell does not answer since an earlier command timed out. {error}") from None
         self._lost = False
-
-
-def without_frames(text: str) -> str:
-    """Shows commands as they were given, for people: their marks say nothing beside the exit status."""
-    text = _FRAME.sub(lambda match: match[1].replace("'\\''", "'"), text)
-    return _END.sub(r"[exit status \1]", _BEGIN.sub("", text))
-
-
-def _closed(command: str) -> str:
-    """Sees to it that what stands behind a command is not swallowed or spoiled by its end, such as a comment, an `&` or a `;`."""
-    return "eval '" + command.replace("'", "'\\''") + "'"
 
 
 def kernel_stamp(line: str) -> float | None:
@@ -189,14 +219,41 @@ def kernel_stamp(line: str) -> float | None:
     return float(match[1]) if match else None
 
 
-def _without_end(text: str, mark: str) -> str:
-    """Takes away the begin of an end mark in which the kernel printed a line; the mark stands there once more."""
-    whole = f"JLE{mark}:"
-    return next((text[:-length] for length in range(len(whole) + 4, 2, -1) if _is_torn(text[-length:], whole)), text)
+class _ShellEndedError(ConsoleError):
+    """Nothing runs any more that would have to be interrupted."""
 
 
-def _is_torn(tail: str, whole: str) -> bool:
-    return len(tail) > 2 and (whole.startswith(tail) or (tail.startswith(whole) and tail[len(whole) :].isdigit()))
+class _OrLogin:
+    """A mark, or a login prompt on the open line: whichever comes first.
+
+    Args:
+        search: for the mark; it goes on where it stands.
+        position: where the prompt has to come; behind the begin of the search unless given.
+    """
+
+    def __init__(self, search: SingleSearch, position: int | None = None) -> None:
+        self._search = search
+        self._login = PromptSearch(_LOGIN, search.position if position is None else position)
+
+    @property
+    def position(self) -> int:
+        """Everything before it has been looked at."""
+        return self._search.position
+
+    @position.setter
+    def position(self, position: int) -> None:
+        self._search.position = position
+
+    def in_lines(self, view: View) -> list[Found] | None:
+        """Looks for the mark."""
+        return self._search.in_lines(view)
+
+    def in_open_line(self, view: View) -> list[Found] | None:
+        """Looks for both."""
+        return self._search.in_open_line(view) or self._login.in_open_line(view)
+
+    def __str__(self) -> str:
+        return str(self._search)
 
 
 class _FirstOf:
@@ -279,18 +336,33 @@ class Login:
         position = max(position, console.place("power on").text)
         login_prompt = self._ask["login prompt"].text.removesuffix("$").removesuffix(r"\s*")
         loose, start = Pattern(login_prompt, Match.REGEX), console.mark()
+        on_before = self._stood_before_power_on()
         while True:
-            found = console.look_for(_FirstOf(self._ask, position), min(2.0, deadline.remaining))
+            found = console.look_for(_FirstOf(self._ask, position), min(PROMPT_STANDS if on_before else 2.0, deadline.remaining))
             if found and self._name_of(found[-1].label) == "shell prompt" and not self._is_shell(found[-1].end, deadline):
                 position, found = max(position, found[-1].end), None
             if found or deadline.expired:
                 break
+            if on_before and console.transcript.bytes_received == console.place("power on").raw:
+                console.write_line("", expect_echo=False, timeout=max(deadline.remaining, 0.1))
+                on_before = False
+                continue
             if console.poll(SingleSearch(loose, position)) and time.monotonic() - console.transcript.last_byte > 1.0:
                 position = max(position, start.text)
                 console.write_line("", expect_echo=False, timeout=max(deadline.remaining, 0.1))
         if not found:
             raise console.in_vain(str(_FirstOf(self._ask, position)), deadline)
         return self._name_of(found[-1].label)
+
+    def _stood_before_power_on(self) -> bool:
+        """Whether a prompt stands there from before the device was switched on, and it was not off in between, as far as is
+        known: then it may have been on already, and a line end brings the prompt again."""
+        console = self._console
+        view, power_on = console.transcript.view(1 << 62), console.marks.get("power on")
+        if power_on is None or view.last_byte > power_on.time or not _FirstOf(self._ask, 0).in_open_line(view):
+            return False
+        switched = console.device.journal.events(PowerSwitched)
+        return not any(event.state == "off" and event.monotonic > view.last_byte for event in switched)
 
     def _is_shell(self, end: int, deadline: Deadline) -> bool:
         """Asks what looks like a shell's prompt, once it has stood there for a while: progress bars and boot loaders end in the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,13 @@ from ..failures import Act
 from .commands import LOGIN_PROMPT, PASSWORD_PROMPT, Login, Shell
 from .explain import explain_timeout
 from .files import ConsoleFiles
+from .framing import without_frames
 from .masking import TextMask
 from .options import ConsoleOptions
 from .reader import ConsoleReader
+from .recording import Recorder
 from .result import CommandResult
-from .text import LineReader
+from .text import LineReader, whole_lines
 from .transcript import Mark, Transcript
 from .waiting import ConsoleWaits
 from .watchers import Watchers
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 LONGEST_SHOWN = 200
 """Characters of what is sent that the journal keeps."""
-PIECE = 1024 * 1024
-"""Bytes of the console's file that are read at once."""
+AROUND = 1_000
+"""Characters around a line in which is looked for secrets that are on it in part."""
 LONGEST_LOOKED_AT = 10_000
 """Bytes of what is sent that are searched for secrets; more than are ever shown."""
 
@@ -62,8 +64,9 @@ class Console(ConsoleWaits):
         self.path = client.path
         self.name = client.path or client.device.name
         self.options = options or ConsoleOptions()
-        self.transcript = Transcript()
-        self.watchers = Watchers()
+        self.transcript = Transcript(secrets=self.device.connection.redact.known)
+        self.recorder = Recorder(self.name, self.device.journal, self.transcript, self.device.connection.redact)
+        self.watchers = Watchers(self.recorder.hit)
         self.marks: dict[str, Mark] = {"session start": self.transcript.mark()}
         self.comes_and_goes = connect_later
         self._files = files
@@ -91,6 +94,7 @@ class Console(ConsoleWaits):
             self._reader.close()
             if self._files is not None:
                 self._files.close()
+            self.recorder.flush()
             self.device.journal.append(ConsoleClosed(console=self.name, received=self.transcript.bytes_received))
 
     @property
@@ -117,8 +121,13 @@ class Console(ConsoleWaits):
         if self._files is not None:
             self._files.write(data)
         with self.transcript.changed:  # nobody sees the data before the watchers have looked at it
+            position = self.transcript.bytes_received
             finished = self.transcript.add_gap(broken) if broken else self.transcript.append(data)
             self.watchers.look(finished, self.transcript)
+            stages = () if broken else self.recorder.looked_at(finished)
+        if data:
+            self.recorder.received(position, len(data), self.transcript.last_byte)
+        self.recorder.tell(stages)
         if broken:
             self.device.journal.append(ConsoleGap(console=self.name, reason=broken))
 
@@ -133,7 +142,7 @@ class Console(ConsoleWaits):
 
     def switched_on(self) -> None:
         """The device is about to be switched on: remembers the place, and tries at once to open a broken stream."""
-        self.mark("power on")
+        self.recorder.power_on(self.mark("power on").time)
         self.watchers.new_boot()
         self._reader.retry_now()
 
@@ -150,8 +159,21 @@ class Console(ConsoleWaits):
 
     def end_test(self) -> None:
         """A test ends, and with it its file."""
+        self.recorder.flush()
         if self._files is not None and not self._closed:
             self._files.end_test()
+
+    def boot_stages(self) -> dict[str, float]:
+        """When the device reached the stages of its start: `first byte`, `loader`, `kernel`, `login`; those seen so far.
+
+        Returns:
+            For each stage the seconds from switching on in this session to the arrival of what showed it; nothing before that.
+        """
+        return self.recorder.boot_stages()
+
+    def write_down(self) -> None:
+        """Brings the journal up to date: what arrives is written down in portions. Call it before looking at the journal."""
+        self.recorder.flush()
 
     def place(self, since: str | Mark) -> Mark:
         """Returns the place that a name stands for: `last match`, `now`, `test start`, `power on`, `session start`, or a mark.
@@ -174,7 +196,7 @@ class Console(ConsoleWaits):
 
     def text(self, since: str | Mark = "session start") -> str:
         """Returns what the device said since a place, as text."""
-        return self.transcript.text(self.place(since).text)
+        return whole_lines(self.transcript.text(self.place(since).text))
 
     def raw(self, since: str | Mark = "session start") -> bytes:
         """Returns what the device said since a place, as bytes, as far as it is still in memory."""
@@ -190,7 +212,7 @@ class Console(ConsoleWaits):
         place, mask = self.place(since), TextMask(self.device.connection.redact.known)
         lost = self.transcript.lost_before - place.text
         if lost <= 0:
-            yield mask(self.transcript.text(place.text))
+            yield mask(whole_lines(self.transcript.text(place.text)))
             return
         begin = self._files.place(place.raw) if self._files is not None else None
         if self._files is None or begin is None or self._files.error is not None or since == "last match":
@@ -200,12 +222,8 @@ class Console(ConsoleWaits):
                 f"{self.title} has said so much since '{since}' that {lost} characters have left memory. "
                 f"{'Give since= a mark.' if since == 'last match' else reason}"
             )
-        lines = LineReader()
-        with self._files.path.open("rb") as file:
-            file.seek(begin)
-            while data := file.read(PIECE):
-                yield lines.feed(data)
-        yield lines.open_line
+        places = (self._files.place(gap.raw) for gap in list(self.transcript.gaps))
+        yield from _text_of(self._files.read(begin), [gap - begin for gap in places if gap is not None and gap > begin])
 
     # ------------------------------------------------------------------ writing
 
@@ -229,7 +247,10 @@ class Console(ConsoleWaits):
             self._send_slowly(raw, pause, deadline)
         else:
             self._reader.send(raw, deadline.remaining)
-        shown = self.device.connection.redact(repr(raw[:LONGEST_LOOKED_AT])[1:])
+        said = raw[:LONGEST_LOOKED_AT]
+        if b'JL""' in said or b"JLE" in said:  # people read the command, not its marks
+            said = without_frames(said.decode(errors="replace")).encode()
+        shown = self.device.connection.redact(repr(said)[1:])
         self.device.journal.append(ConsoleSent(console=self.name, text=shown[:LONGEST_SHOWN]))
 
     def _send_slowly(self, raw: bytes, pause: float, deadline: Deadline) -> None:
@@ -306,6 +327,14 @@ class Console(ConsoleWaits):
         """Why the stream is not open now; empty if it is."""
         return "" if self._reader.connected else str(self._reader.problem or "the stream is being opened")
 
+    def _matched(self, pattern: str, line: str, when: float, start: int | None = None) -> None:
+        if start is not None and (known := self.device.connection.redact.known()):
+            # A secret may have begun on the line before, or go on on the next one.
+            before = self.transcript.between(start - AROUND, start)
+            around = before + self.transcript.between(start, start + len(line) + AROUND)
+            line = TextMask(lambda: known)(around).split("\n")[before.count("\n")]
+        self.recorder.matched(pattern, line, when)
+
     def _check_open(self) -> None:
         if self._closed:
             raise SessionClosedError(f"Console '{self.name}' of '{self.device.name}' was closed.")
@@ -316,3 +345,21 @@ class Console(ConsoleWaits):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "connected" if self.connected else "broken"
         return f"<Console {self.device.name}:{self.name} {state}>"
+
+
+def _text_of(pieces: Iterable[bytes], gaps: Iterable[int]) -> Iterator[str]:
+    """Gives the text of bytes; where the stream was broken, the open line is cut, as it is in memory."""
+    lines, begin, borders = LineReader(), 0, sorted(gaps)
+    for piece in pieces:
+        inside = [border for border in borders if begin <= border < begin + len(piece)]
+        borders = borders[len(inside) :]
+        start = 0
+        for border in inside:
+            yield whole_lines(lines.feed(piece[start : border - begin]))
+            if cut := lines.interrupt():
+                yield f"{cut}\n"
+            start = border - begin
+        yield whole_lines(lines.feed(piece[start:]))
+        begin += len(piece)
+    last = lines.open_line
+    yield f"{last}\n" if last and borders else last  # broken off at its very end

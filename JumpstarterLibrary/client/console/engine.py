@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ...wire.deadline import Deadline, seconds
 
 if TYPE_CHECKING:
+    from .looking import ConsoleLooks
     from .search import Found
     from .searches import Search
     from .transcript import Transcript
-    from .waiting import ConsoleWaits
 
 TICK = 0.5
 """Seconds after which a wait looks around even if nothing came."""
@@ -29,7 +29,7 @@ class Lookout(Protocol[T_co]):
     """What one wait looks for on one console."""
 
     @property
-    def console(self) -> ConsoleWaits:
+    def console(self) -> ConsoleLooks:
         """Where it looks."""
 
     @property
@@ -46,7 +46,7 @@ class Lookout(Protocol[T_co]):
 class TextLookout:
     """Looks for lines and prompts."""
 
-    def __init__(self, console: ConsoleWaits, search: Search) -> None:
+    def __init__(self, console: ConsoleLooks, search: Search) -> None:
         self.console, self.search = console, search
         self.behind = False
         self.start = search.position
@@ -68,7 +68,7 @@ class BytesLookout:
 
     behind = False
 
-    def __init__(self, console: ConsoleWaits, data: bytes, position: int) -> None:
+    def __init__(self, console: ConsoleLooks, data: bytes, position: int) -> None:
         self.console, self._data, self._looked = console, data, position
 
     def look(self) -> int | None:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .commands import without_frames
+from ...journal import PowerSwitched
+from .framing import without_frames
 from .masking import TextMask
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def explain_timeout(console: Console, missing: str, length: str, waited: float, 
         _state(console),
         _forgotten(console, start),
         *(f"  gap at {gap.time - begin:+.3f} s: {gap.reason}" for gap in transcript.gaps[-3:]),
-        f"  last {min(LINES_SHOWN, len(lines))} lines:" if lines else "  the device has said nothing at all",
+        f"  last line{'s' if len(lines) > 1 else ''}:" if lines else "  the device has said nothing at all",
         *(f"    {when - begin:+10.3f} s  {_short(line)}" for when, line in lines[-LINES_SHOWN:]),
         *([f"  whole output: {console.log_file}"] if console.log_file else []),
     ]
@@ -71,6 +72,8 @@ def _said(console: Console) -> str:
 
 
 def _nearest(missing: str, lines: list[tuple[float, str]], begin: float, wait: float) -> str:
+    if "'" not in missing:  # no text that could be compared
+        return ""
     wanted = max(re.findall(r"[\w :/.=-]{3,}", re.sub(r"^.*?'|'[^']*$", "", missing)), key=len, default="").strip()
     if not wanted:
         return ""
@@ -91,7 +94,7 @@ def _nearest(missing: str, lines: list[tuple[float, str]], begin: float, wait: f
 
 def _silence(console: Console) -> str:
     quiet = time.monotonic() - console.transcript.last_byte
-    open_line = console.device.connection.redact(console.open_line)
+    open_line = without_frames(console.device.connection.redact(console.open_line))
     pending = f"; the open line is {_short(open_line)!r}" if open_line else ""
     return f"  last byte {quiet:.1f} s ago{pending}" if console.transcript.bytes_received else ""
 
@@ -104,8 +107,12 @@ def _forgotten(console: Console, start: int | None) -> str:
 
 
 def _state(console: Console) -> str:
-    power = console.marks.get("power on")
-    switched = f"switched on {time.monotonic() - power.time:.1f} s ago" if power else "not switched on in this session"
+    # From the journal, as it may have been switched before the console was opened.
+    switches = console.device.journal.events(PowerSwitched)
+    state, when = (switches[-1].state, switches[-1].monotonic) if switches else ("", 0.0)
+    if (power := console.marks.get("power on")) and power.time > when:  # it is being switched on, or failed to be
+        state, when = "on", power.time
+    switched = f"switched {state} {time.monotonic() - when:.1f} s ago" if state else "not switched in this session"
     stream = "connected" if console.connected else f"broken ({console.problem})"
     gaps, hits = len(console.transcript.gaps), console.watchers.count
     watchers = f"{len(console.watchers.active)} watchers, {hits} hits"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from ...journal.files import begin_anew, file_name
 from .masking import StreamMask
+
+PIECE = 1024 * 1024
+"""Bytes of the session's file that are read at once."""
 
 
 class ConsoleFiles:
@@ -41,6 +44,22 @@ class ConsoleFiles:
         """
         with self._lock:
             return self._masked.place(raw)
+
+    def read(self, begin: int) -> Iterator[bytes]:
+        """Gives what was written so far, and at last what is held back, in pieces.
+
+        Args:
+            begin: where in the session's file to begin.
+        """
+        with self._lock:
+            rest, held = max(0, self.path.stat().st_size - begin), self._masked.held
+        with self.path.open("rb") as file:
+            file.seek(begin)
+            while rest > 0 and (data := file.read(min(PIECE, rest))):
+                rest -= len(data)
+                yield data
+        if held:
+            yield held
 
     def start_test(self, name: str) -> None:
         """Writes to a test's file too, from now on: in a folder of the test's name beside the session's file."""

@@ -58,14 +58,22 @@ class StreamMask:
         self._taken = begin + certain
         return b"".join([*pieces, data[position:certain]])
 
+    @property
+    def held(self) -> bytes:
+        """What is held back now."""
+        return self._held
+
     def place(self, position: int) -> int | None:
         """Where a byte that came as the given one went; the end of the mask for one in a secret; None if it is forgotten."""
         if position < self.shifts[0][0]:
             return None
         shift, floor = 0, 0
         for begin, by in self.shifts:
+            length = len(MASK) - (by - shift)  # of the secret that ends there
             if begin <= position:
                 shift, floor = by, begin + by
+            elif begin - length < position:
+                return begin + by
         return max(floor, position + shift)
 
     def _renew(self) -> None:

@@ -111,9 +111,10 @@ class ConsoleReader:
                 self._retry.wait(delay)
                 self._retry.clear()
                 delay = FIRST_DELAY if time.monotonic() < self._hurry_until else min(delay * 2, LONGEST_DELAY)
-                if self._stopped.is_set() or self._connection.loss is not None or self._connection.closed:
+                if self._stopped.is_set() or self._connection.is_over:
                     return
-                self._open()
+                if self._connection.loss is None:  # else whoever acts next looks whether the exporter is back
+                    self._open()
         finally:
             if stream := self._stream:  # it was opened while the console was being closed
                 stream.close()

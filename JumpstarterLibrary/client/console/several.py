@@ -9,10 +9,10 @@ from ...errors import ConsoleError, ConsoleTimeoutError, InfrastructureError, Us
 from ...wire.deadline import Deadline, Timeout, in_words, seconds
 from .console import Console
 from .engine import TextLookout, keep_looking
+from .looking import LONGEST_LAST_LINE
 from .patterns import Match, Pattern
 from .result import ConsoleMatch
 from .searches import SingleSearch
-from .waiting import LONGEST_LAST_LINE
 
 
 def wait_on_any(

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
 
 LONGEST_LINE = 64 * 1024
-"""Characters after which a line without end is cut into lines, so that nothing grows without bound."""
+"""Characters after which a line without end is cut, so that nothing grows without bound. A line of exactly so many characters
+goes on in the next one, which may be empty; `whole_lines` puts them together."""
+MOST_WIPED = 256 * 1024
+"""Characters of overwritten lines that are kept of one chunk."""
+MOST_LETTERS = 1024
+"""Letters of a secret that may stand before the edge of the terminal."""
 LONGEST_SEQUENCE = 4096
 """Characters of a control sequence that never ends; then it is taken for text."""
 
@@ -36,9 +42,20 @@ _COUNTS = 0xF0000
 
 
 class LineReader:
-    """Turns chunks into finished lines and the open line."""
+    """Turns chunks into finished lines and the open line.
 
-    def __init__(self) -> None:
+    Args:
+        secrets: gives the secrets that are known now. A shell that reaches the right edge of the terminal while it echoes sends a
+            blank and a CR; one in the middle of a secret is passed over, so that the secret stands there in one piece.
+    """
+
+    def __init__(self, secrets: Callable[[], list[str]] = list) -> None:
+        self._secrets = secrets
+        self.wiped: list[tuple[int, str]] = []
+        """Lines that the last chunk overwrote or erased in part, as they stood before, each with its number in the chunk."""
+        self._number = 0
+        self._fresh = False  # whether anything was added to the line since it was in `wiped`
+        self._wiped_size = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.rewritten: int | None = None
         """The first column that the last chunk overwrote or erased in the line that was open before it."""
@@ -52,7 +69,9 @@ class LineReader:
 
     def feed(self, data: bytes) -> str:
         """Takes a chunk and returns the lines that it finished, each with its `\\n`."""
-        self.rewritten, self._in_first_line = None, True
+        self.rewritten, self._in_first_line, self._number = None, True, 0
+        if self.wiped:
+            self.wiped, self._wiped_size = [], 0
         text = self._held + self._decode(data)
         self._held = ""
         marked = "\x1b" in text
@@ -88,13 +107,14 @@ class LineReader:
     def take(self) -> str:
         """Returns the open line and starts a new one."""
         line = self.open_line
-        self._parts, self._cells, self.length, self._column = [], False, 0, None
+        self._parts, self._cells, self.length, self._column, self._fresh = [], False, 0, None, False
         self._in_first_line = False
+        self._number += 1
         return line
 
     def interrupt(self) -> str:
         """Returns the open line, and forgets what was going on: nothing that comes later belongs to it."""
-        self._held = ""
+        self._held, self.wiped = "", []
         self._decoder.reset()
         return self.take()
 
@@ -124,6 +144,7 @@ class LineReader:
         elif text:
             self._parts.append(text)
         self.length += len(text)
+        self._fresh = True
 
     def _edit(self, text: str) -> str:
         finished: list[str] = []
@@ -159,6 +180,9 @@ class LineReader:
 
     def _write(self, text: str) -> None:
         column = self._column
+        if column == 0 and self._goes_on_with(text):
+            self._unwrap()
+            column = None
         if column is None:
             self._append(text)
             return
@@ -166,7 +190,7 @@ class LineReader:
         if column > self.length:  # after the line was erased
             self._parts.extend(" " * (column - self.length))
         self._parts[column : column + len(text)] = text
-        self.length = len(self._parts)
+        self.length, self._fresh = len(self._parts), True
         self._move(column + len(text))
 
     def _erase_from(self, column: int) -> None:
@@ -178,14 +202,37 @@ class LineReader:
     def _rewrite(self, column: int) -> None:
         if self._in_first_line and (self.rewritten is None or column < self.rewritten):
             self.rewritten = column
+        if self._fresh and self._wiped_size < MOST_WIPED:
+            self.wiped.append((self._number, "".join(self._parts)))
+            self._wiped_size += self.length
+        self._fresh = False
         if not self._cells:
             self._parts, self._cells = list("".join(self._parts)), True
 
+    def _goes_on_with(self, text: str) -> bool:
+        """Whether a secret that began at the end of the line, before a blank, goes on with the text."""
+        secrets = self._secrets()
+        if not secrets or not (tail := "".join(self._parts[-MOST_LETTERS:])[-MOST_LETTERS:]).endswith(" "):
+            return False
+        tail = tail[:-1]
+        return any(
+            tail.endswith(secret[:cut]) and text.startswith(secret[cut : cut + len(text)])
+            for secret in secrets
+            for cut in range(1, min(len(secret), MOST_LETTERS))
+        )
+
+    def _unwrap(self) -> None:
+        """Goes on behind the line, without the blank at its end."""
+        line = "".join(self._parts)[:-1]
+        self._parts, self._cells, self.length, self._column = [line], False, len(line), None
+        if self._in_first_line:  # somebody may have looked at the blank
+            self.rewritten = self.length if self.rewritten is None else min(self.rewritten, self.length)
+
     def _cut_open(self) -> str:
-        if self.length <= LONGEST_LINE:
+        if self.length < LONGEST_LINE:
             return ""
         line = self.take()
-        cut = (len(line) - 1) // LONGEST_LINE * LONGEST_LINE  # something stays, as the line may end right here
+        cut = len(line) // LONGEST_LINE * LONGEST_LINE
         self._append(line[cut:])
         return "".join(line[start : start + LONGEST_LINE] + "\n" for start in range(0, cut, LONGEST_LINE))
 
@@ -208,5 +255,14 @@ def _cut_lines(text: str) -> str:
     """Cuts the lines that are too long."""
     pieces = []
     for line in text.split("\n")[:-1]:
-        pieces += [line[start : start + LONGEST_LINE] for start in range(0, max(len(line), 1), LONGEST_LINE)]
+        pieces += [line[start : start + LONGEST_LINE] for start in range(0, len(line) + 1, LONGEST_LINE)]
     return "\n".join(pieces) + "\n"
+
+
+def whole_lines(text: str) -> str:
+    """Puts the lines together that were cut because they are too long."""
+    if len(text) <= LONGEST_LINE:
+        return text
+    lines = text.split("\n")
+    ends = ("" if len(line) == LONGEST_LINE else "\n" for line in lines[:-1])
+    return "".join(part for pair in zip(lines, ends, strict=False) for part in pair) + lines[-1]

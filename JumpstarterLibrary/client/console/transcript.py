@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from ...wire.interruptible import SoundCondition
 from .text import LineReader
 
 T = TypeVar("T")
@@ -108,14 +108,6 @@ def _segment_end(segment: Segment) -> int:
     return segment.end
 
 
-class Changed(threading.Condition):
-    """A condition that is entered and left by its lock's own code, which is C. In Python's, Robot's timeout or Ctrl-C could come
-    between acquiring and the begin of the block: then the lock would be held for good, and the reader would be dead."""
-
-    __enter__ = property(lambda self: self._lock.__enter__)
-    __exit__ = property(lambda self: self._lock.__exit__)
-
-
 class Follower(Protocol):
     """Who is told of changes."""
 
@@ -124,18 +116,23 @@ class Follower(Protocol):
 
 
 class Transcript:
-    """The output of one console. The reader thread appends; everybody else looks, each from its own position."""
+    """The output of one console. The reader thread appends; everybody else looks, each from its own position.
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.changed = Changed()
+    Args:
+        limit: bytes, and characters of text, that stay in memory; 8 MiB unless given.
+        secrets: gives the secrets that are known now; see `LineReader`.
+    """
+
+    def __init__(self, limit: int | None = None, secrets: Callable[[], list[str]] = list) -> None:
+        self.changed = SoundCondition()
         """Notified at every change."""
         self.gaps: list[Gap] = []
         self.bytes_received = 0
         self.finished_lines = 0
         self.version = 0
         self.last_byte = time.monotonic()
-        self._limit = limit
-        self._lines = LineReader()
+        self._limit = LIMIT if limit is None else limit
+        self._lines = LineReader(secrets)
         self._segments: deque[Segment] = deque()
         self._chunks: deque[Chunk] = deque()
         self._text_end = 0  # where the open line begins
@@ -156,6 +153,12 @@ class Transcript:
         with self.changed:
             if follower in self._followers:  # not if `follow` was interrupted
                 self._followers.remove(follower)
+
+    @property
+    def wiped(self) -> list[tuple[int, str]]:
+        """What the last chunk overwrote or erased, as whole lines as they stood before, each with the number of the line in the
+        chunk. Look with the transcript locked."""
+        return self._lines.wiped
 
     def append(self, data: bytes) -> str:
         """Takes a chunk; returns the lines that it finished."""
@@ -220,6 +223,11 @@ class Transcript:
     def open_length(self) -> int:
         """Characters of the line that has not ended, roughly."""
         return self._lines.length
+
+    def short_open_line(self, most: int) -> str:
+        """The line that has not ended if it is a short one, else nothing. Call it with the transcript locked; for looks that give
+        out no position."""
+        return self._lines.open_line if self._lines.length <= most else ""
 
     def view(self, position: int, most: int | None = None) -> View:
         """Returns what stands at and after a position.

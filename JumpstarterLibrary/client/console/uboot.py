@@ -19,6 +19,7 @@ from ...errors import (
     UsageError,
 )
 from ...wire.deadline import Deadline, Timeout
+from .framing import without_frames
 from .patterns import Match, Pattern
 from .result import CommandResult, ConsoleMatch
 from .search import Found
@@ -344,4 +345,5 @@ def quotings(value: str) -> list[str]:
 
 
 def _shown(line: str) -> str:
+    line = without_frames(line)
     return f"'{line}'" if len(line) <= LONGEST_SHOWN else f"'{line[:LONGEST_SHOWN]}…' ({len(line)} characters)"

@@ -18,12 +18,17 @@ T = TypeVar("T")
 
 MOST_HITS = 1_000
 """Hits that are kept; a device that says it all the time would fill the memory."""
+MOST_LABELS = 10
+"""Labels of which a failure shows the line."""
+LONGEST_TOLD = 500
+"""Characters of a line that a failure shows."""
 GROWTH = 1.125
 """By how much the open line has to grow before it is looked at again, so that a long one is not looked at for each byte."""
 
 
 AFTERMATH = 1.0
-"""Seconds after a hit was told in which further ones belong to the same trouble: a panic has many lines and fails one keyword."""
+"""Seconds after a hit was told in which further ones of the same label belong to the same trouble: a panic has many lines and
+fails one keyword."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +57,24 @@ class WatcherHit:
 
 
 class Watchers:
-    """The watchers of one console. The reader's thread looks; whoever runs next is told."""
+    """The watchers of one console. The reader's thread looks; whoever runs next is told.
 
-    def __init__(self) -> None:
+    Args:
+        noted: is called for the first hit of each label since the test began or the device was switched on; it must be quick.
+    """
+
+    def __init__(self, noted: Callable[[WatcherHit], object] | None = None) -> None:
         self.hits: list[WatcherHit] = []
         """The first hits, and the last one; `count` has all."""
         self.count = 0
         self._watchers: dict[str, Watcher] = {}
         self._allowed: set[str] = set()
         self._lock = threading.RLock()
-        self._told = 0
-        self._quiet_until = 0.0
+        self._noted = noted
+        self._noted_labels: set[str] = set()
+        self._untold: dict[str, WatcherHit] = {}  # the first hit of each label that nobody has been told of
+        self._told = 0  # of `count`
+        self._quiet_until: dict[str, float] = {}  # labels that were told just now
         self._open_hits: set[tuple[str, int]] = set()  # labels that were hit on an open line, with its number
         self._quiet_version = -1
         self._looked_until = 0  # how much of the open line was looked at
@@ -107,12 +119,14 @@ class Watchers:
         """The device is switched on: what is tolerated is counted anew, and whatever is hit now is new trouble."""
         with self._lock:
             self._seen.clear()
-            self._quiet_until = 0.0
+            self._quiet_until.clear()
+            self._noted_labels.clear()
 
     def new_test(self) -> None:
         """A test begins: whatever is hit now is new trouble."""
         with self._lock:
-            self._quiet_until = 0.0
+            self._quiet_until.clear()
+            self._noted_labels.clear()
 
     @contextlib.contextmanager
     def repeated(self) -> Iterator[None]:
@@ -157,8 +171,11 @@ class Watchers:
         with self._lock:
             before = self.count
             watchers = self.active
+            number = transcript.finished_lines - finished.count("\n")
+            for index, line in transcript.wiped:
+                self._look_at_wiped_line(watchers, line, number + index, transcript.open_start)
             if finished:
-                start, number = transcript.open_start - len(finished), transcript.finished_lines - finished.count("\n")
+                start = transcript.open_start - len(finished)
                 for watcher in watchers:
                     known = (watcher.label, number) in self._open_hits
                     self._guarded(watcher, start, partial(self._look_at_lines, text=finished, start=start, known=known))
@@ -187,7 +204,8 @@ class Watchers:
             return settle - view.quiet if undecided else 0.0
 
     def raise_hit(self, console: str, device: str, redact: Callable[[str], str] = str) -> None:
-        """Raises the first hit that nobody has been told of, unless it is the aftermath of one that was told.
+        """Raises if there are hits that nobody has been told of; the message has the first one of each label. What is the
+        aftermath of one that was told is not told again.
 
         Args:
             console: its name, for the message.
@@ -197,22 +215,22 @@ class Watchers:
         Raises:
             ConsoleWatcherError: there is one.
         """
-        if self._told >= self.count:
+        if not self._untold:
             return
         with self._lock:
-            pending = self.hits[self._told :] or self.hits[-1:]
-            hit = next((one for one in pending if one.time >= self._quiet_until), None)
-            more = self.count - self._told - 1
+            told, self._untold = sorted(self._untold.values(), key=lambda hit: hit.position), {}
+            more = self.count - self._told - len(told)
             self._told = self.count
-            if hit is None:
-                return
-            self._quiet_until = hit.time + AFTERMATH
-        ago = time.monotonic() - hit.time
-        others = f" {more} more hits followed." if more else ""
-        raise ConsoleWatcherError(
-            f"Console '{console}' of '{device}' said what it must not ({hit.watcher.label}), {ago:.1f} s ago: "
-            f"'{redact(hit.line)[:500]}'. The pattern is {hit.watcher.pattern}.{others}"
+            for hit in told:
+                self._quiet_until[hit.watcher.label] = hit.time + AFTERMATH
+        first, others = told[0], told[1:MOST_LABELS]
+        text = (
+            f"Console '{console}' of '{device}' said what it must not ({'; '.join(hit.watcher.label for hit in told)}), "
+            f"{time.monotonic() - first.time:.1f} s ago: '{redact(first.line)[:LONGEST_TOLD]}'. "
+            f"The pattern is {first.watcher.pattern}.{f' {more} more hits followed.' if more > 0 else ''}"
         )
+        also = [f"\n  also ({hit.watcher.label}): '{redact(hit.line)[:LONGEST_TOLD]}'" for hit in others]
+        raise ConsoleWatcherError(text + "".join(also))
 
     def _look_at_lines(self, watcher: Watcher, text: str, start: int, known: bool) -> None:
         here = 0
@@ -227,6 +245,15 @@ class Watchers:
             if not (known and line_start == 0) and watcher.pattern.find(line):
                 self._hit(watcher, line, start + line_start)
             here = line_end + 1
+
+    def _look_at_wiped_line(self, watchers: list[Watcher], line: str, number: int, position: int) -> None:
+        """Looks at what stood on a line before it was overwritten or erased: it was said all the same."""
+        find = _finder(line)
+        for watcher in watchers:
+            key = (watcher.label, number)
+            if key not in self._open_hits and self._guarded(watcher, position, find) is not None:
+                self._open_hits.add(key)
+                self._hit(watcher, line, position)
 
     def _look_at_open_line(self, watchers: list[Watcher], view: View, *, settled: bool) -> bool:
         """Looks at the open line. A match that touches its end may be none when the line goes on, unless it is plain text.
@@ -267,6 +294,11 @@ class Watchers:
             self.count += 1
             del self.hits[MOST_HITS - 1 :]
             self.hits.append(hit)
+            if hit.time >= self._quiet_until.get(label, 0.0):
+                self._untold.setdefault(label, hit)
+            if self._noted is not None and label not in self._noted_labels:
+                self._noted_labels.add(label)
+                self._noted(hit)
 
     def _check(self, label: str) -> None:
         if label not in self._watchers:

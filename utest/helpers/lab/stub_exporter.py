@@ -74,7 +74,9 @@ class StubExporter:
             file.write_text(target)
             target = str(file)
         root = load_exporter(target).root if is_configuration(target) else root_device_for(target)
-        return Session(root_device=root, lease=lease)
+        session = Session(root_device=root, lease=lease)
+        session.has_after_lease_hook = self._options["after_lease"] is not None
+        return session
 
     async def _call(self, method: str, request: Any) -> None:
         """Calls the controller until it answers at all; what it refuses is left alone."""
@@ -158,7 +160,7 @@ class StubExporter:
 
     async def _until_over(self, lease: str, session: Session) -> None:
         """Waits until the lease ends or the client ends the session."""
-        while self._lease == lease and session.status.allows_calls:
+        while self._lease == lease and not session.end_requested.is_set():
             self._lease_change.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._lease_change.wait(), 0.05)

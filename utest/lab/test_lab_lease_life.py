@@ -1,0 +1,190 @@
+"""Keeping leases, their end, and giving them back, against the lab double (protocol §8)."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from lab_support import SOON, Bench, bench_with_exporter
+
+from JumpstarterLibrary.errors import (
+    FailureClass,
+    LeaseError,
+    LeaseLostError,
+    SessionLostError,
+)
+from JumpstarterLibrary.lab import lease as lease_module
+
+
+@pytest.fixture(scope="module")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One lab for all tests of this file."""
+    with bench_with_exporter(tmp_path_factory.mktemp("leases")) as bench:
+        yield bench
+
+
+@pytest.fixture
+def bench(shared_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """The lab, in order before and after each test; what is watched is looked at often."""
+    monkeypatch.setattr(lease_module, "WATCH_INTERVAL", 0.2)
+    shared_bench.tidy()
+    yield shared_bench
+    shared_bench.tidy()
+
+
+# ------------------------------------------------------------------- its end
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("expire_lease", "it expired at"),
+        ("release_lease", "somebody released it at"),
+        ("delete_lease", "somebody deleted it"),
+        ("transfer", "it was transferred to client 'colleague'"),
+    ],
+)
+def test_the_end_of_a_lease_is_noticed_and_named_in_every_later_error(bench: Bench, how: str, words: str) -> None:
+    bench.lab.add_client("colleague")
+    session = bench.open()
+    lost = threading.Event()
+    session.device.connection.on_loss = lambda _: lost.set()
+    name = session.leased.lease.name
+    if how == "transfer":
+        bench.lab.transfer_lease(name, "colleague")
+    else:
+        getattr(bench.lab, how)(name)
+
+    assert lost.wait(SOON)
+    for _ in range(2):
+        with pytest.raises(SessionLostError, match=words) as raised:
+            session.device.power.on()
+        assert raised.value.failure_class is FailureClass.INFRASTRUCTURE
+    assert session.device.state == "lost"
+    bench.sessions.close_all()
+    assert bench.asked("DeleteLease") == []
+
+
+def test_a_call_that_hits_the_end_of_the_lease_names_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "WATCH_INTERVAL", 60.0)
+    session = bench.open()
+    bench.lab.expire_lease(session.leased.lease.name)
+    bench.lab.wait_for_status("bench-1", "AVAILABLE")
+
+    with pytest.raises(LeaseLostError, match=r"failed: the lease .* is over: it expired"):
+        session.device.power.call("on", timeout=1)
+
+
+# ------------------------------------------------------------------- more time
+
+
+def test_a_lease_is_extended_while_it_is_used(bench: Bench) -> None:
+    lease = bench.open(duration=timedelta(seconds=2)).leased.lease
+
+    bench.lab.wait_for(lambda: bench.lab.lease(lease.name)["duration"] > 3, "an extension")
+
+    assert lease.ended == ""
+
+
+def test_a_lease_is_not_extended_where_that_is_switched_off(bench: Bench) -> None:
+    session = bench.open(duration=timedelta(seconds=4), auto_extend=False)
+
+    bench.lab.wait_for(lambda: session.leased.lease.ended, "the end")
+
+    assert bench.asked("UpdateLease") == []
+    with pytest.raises(SessionLostError, match="it expired"):
+        session.device.power.on()
+
+
+def test_a_lease_is_long_enough_or_the_error_has_the_figures(bench: Bench) -> None:
+    lease = bench.open(duration=timedelta(seconds=30)).leased.lease
+    lease.ensure(timedelta(seconds=10), 5, "this")
+    assert bench.asked("UpdateLease") == []
+
+    lease.ensure(timedelta(minutes=5), 5, "this")
+    assert lease.remaining > timedelta(minutes=5)
+
+    bench.lab.refuse("UpdateLease", "UNKNOWN", "no more of that", times=None)
+    with pytest.raises(LeaseError, match=r"60 min are needed for test 'x', and 5 min .* are left; .*no more of that"):
+        lease.ensure(timedelta(minutes=60), 5, "test 'x'")
+
+
+def test_extending_counts_from_now(bench: Bench) -> None:
+    lease = bench.open(duration=timedelta(seconds=30)).leased.lease
+
+    left = lease.extend(timedelta(minutes=3), 5)
+
+    assert timedelta(minutes=2, seconds=55) < left <= timedelta(minutes=3, seconds=1)
+
+
+def test_a_clock_that_is_wrong_does_no_harm(tmp_path: Path) -> None:
+    with bench_with_exporter(tmp_path) as bench:
+        bench.lab.clock(1800)  # less than the tokens live
+        bench.config = bench.lab.client_config("ci")
+        lease = bench.open(duration=timedelta(minutes=10)).leased.lease
+        assert timedelta(minutes=9) < lease.remaining <= timedelta(minutes=10)
+        bench.sessions.close_all()
+
+
+# -------------------------------------------------------------------- release
+
+
+def test_a_release_is_sent_even_if_nothing_else_answers(bench: Bench) -> None:
+    bench.open()
+    bench.lab.refuse("GetLease", "UNAVAILABLE", times=None)  # D43
+
+    bench.sessions.close_all()
+
+    assert bench.lab.leases() == []
+
+
+def test_a_release_that_failed_says_what_to_do(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "RELEASE_TIMEOUT", 0.5)
+    lease = bench.open().leased.lease
+    monkeypatch.setattr(lease_module.Lease.release, "__defaults__", (0.5,))
+    bench.lab.controller_down()
+
+    with pytest.raises(LeaseError, match=rf"could not be released, .* by itself at .* by hand: jmp delete leases {lease.name}"):
+        bench.sessions.close_all()
+
+    bench.lab.controller_up()
+    lease.release()  # as the end of the process does it
+    assert bench.lab.leases() == []
+
+
+def test_a_lease_that_the_controller_has_released_is_as_good(bench: Bench) -> None:
+    bench.open()
+    bench.lab.refuse("DeleteLease", "FAILED_PRECONDITION", 'lease "x" has already been released')
+
+    bench.sessions.close_all()
+
+
+def test_an_opening_that_fails_gives_the_lease_back(bench: Bench) -> None:
+    bench.lab.refuse("Dial", "FAILED_PRECONDITION", "exporter is offline", times=None)
+
+    with pytest.raises(Exception, match="exporter is offline"):
+        bench.open()
+
+    assert bench.lab.leases() == []
+
+
+@pytest.mark.parametrize("where", ["CreateLease", "GetLease", "GetExporter", "Dial"])
+def test_an_interrupted_opening_gives_the_lease_back(bench: Bench, where: str) -> None:
+
+    bench.lab.delay(where, 5, times=1)
+
+    def interrupt() -> None:
+        bench.lab.wait_for(lambda: bench.asked(where), where)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
+    with pytest.raises(KeyboardInterrupt):
+        bench.open()
+    waiting.join()
+
+    bench.lab.wait_until_free()
