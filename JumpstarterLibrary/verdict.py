@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 from robot.api import ExecutionResult
@@ -40,11 +40,21 @@ class Failed:
     """The first line of what failed first."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with another status than argparse's, which would read as the lab's failure."""
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong with the command."""
+        self.print_usage(sys.stderr)
+        self.exit(UNREADABLE, f"{self.prog}: error: {message}\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m JumpstarterLibrary verdict",
-        description="Says whose failures a run has: 0 none, 1 of tests or devices, 2 of the lab or its configuration only.",
+        description="Says whose failures a run has: 0 none, 1 of tests or devices, 2 of the lab, its configuration or this "
+        "library only.",
     )
     outputs = "output.xml or output.json of robot, rebot or pabot"
     parser.add_argument("outputs", nargs="+", type=Path, metavar="OUTPUT", help=outputs)

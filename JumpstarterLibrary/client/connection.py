@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from functools import cached_property
@@ -31,6 +30,7 @@ from .channel import close_channel
 from .failures import Act, Attempt, as_error, is_transport, passphrase_error, shorten
 from .opening import innermost, no_connection
 from .returning import Way
+from .stream_ends import Background, Settled
 
 PROBE_TIMEOUT = 0.5
 """Seconds for the question whether the exporter answers at all, after a call got no answer."""
@@ -354,46 +354,6 @@ class Connection:
                 streaming=streaming,
             )
         )
-
-
-class Background:
-    """Lets another thread end a stream that waits for its next value."""
-
-    def __init__(self) -> None:
-        self.over = False
-        """Whether it was ended."""
-        self._cancel: Callable[[], object] = lambda: None
-
-    def ends(self, cancel: Callable[[], object]) -> None:
-        """Says how the stream is cancelled; does so at once if it was ended before."""
-        self._cancel = cancel
-        if self.over:
-            cancel()
-
-    def end(self) -> None:
-        """Ends the stream."""
-        self.over = True
-        self._cancel()
-
-
-class Settled:
-    """Cancels an RPC after a while; reading a stream cannot be given a time limit of its own."""
-
-    def __init__(self, after: float, cancel: Callable[[], object]) -> None:
-        self.over = False
-        """Whether the time came."""
-        self._cancel = cancel
-        self._timer = threading.Timer(after, self._end)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel(self) -> None:
-        """Stops the clock."""
-        self._timer.cancel()
-
-    def _end(self) -> None:
-        self.over = True
-        self._cancel()
 
 
 _FINAL = [status for status in ExporterStatus if status.is_final]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +14,15 @@ from ..errors import (
     DriverError,
     DriverMethodNotFoundError,
     DriverNotSupportedError,
-    InfrastructureError,
     JumpstarterError,
     RemoteFileNotFoundError,
     UsageError,
 )
-from ..wire.deadline import Deadline, Timeout
+from ..wire.deadline import Timeout
 from .checked import checked_download
 from .driver import DriverClient
 from .file_facts import FileFacts
+from .file_places import Place, Tidying
 from .images import Source, open_source
 from .resources import HANDLE, Progress, Transfer, download, upload
 from .tree import Node
@@ -32,9 +31,6 @@ from .verification import Written, add_note, check_answer, check_same, is_silent
 if TYPE_CHECKING:
     from .device import Device
 
-TIDY_UP = 0.8
-"""Seconds in all for closing and removing what a failed transfer left behind; less where the lab broke, or the user waits."""
-TIDY_UP_QUICKLY = 0.3
 
 BY_STORE, THROUGH_US = "by the store", "through this machine"
 _SERVERS = ("HttpServerClient", "TftpServerClient", "ISCSIServerClient")
@@ -72,19 +68,19 @@ class FileStoreClient(FileFacts):
             TransferMismatchError: the store has something else.
             DriverError: the driver could not write it.
         """
-        return self._write(source, _Place(self._file_path(path)), verify=verify, idle=idle, progress=progress)
+        return self._write(source, Place(self._file_path(path)), verify=verify, idle=idle, progress=progress)
 
     def _write(
         self,
         source: Source,
-        place: _Place,
+        place: Place,
         *,
         verify: bool | None = None,
         idle: Timeout | None = None,
         progress: Progress | None = None,
     ) -> Written:
         opened: list[object] = []
-        tidying = _Tidying()
+        tidying = Tidying()
 
         def prepare() -> object:
             if not place.at_once:
@@ -261,18 +257,18 @@ class FileStoreClient(FileFacts):
             raise self._missing(error, path) from None
 
     @contextlib.contextmanager
-    def _closing(self, opened: list[object], idle: Timeout | None = None, tidying: _Tidying | None = None) -> Iterator[None]:
+    def _closing(self, opened: list[object], idle: Timeout | None = None, tidying: Tidying | None = None) -> Iterator[None]:
         """Closes what was opened meanwhile, if anything."""
         try:
             yield
         except BaseException as error:
             if opened and not is_silent(error):
                 with contextlib.suppress(JumpstarterError):
-                    self.call("file_close", opened[0], timeout=(tidying or _Tidying()).left(error))
+                    self.call("file_close", opened[0], timeout=(tidying or Tidying()).left(error))
             raise
         self.call("file_close", opened[0], timeout=idle)  # writes what the store still holds, so its error counts
 
-    def _find_place(self, place: _Place) -> None:
+    def _find_place(self, place: Place) -> None:
         """Decides where a new file is written: beside one that is there, if the store can put it in its place afterwards."""
         place.existed = self._says("exists", place.path)
         if place.existed:
@@ -280,7 +276,7 @@ class FileStoreClient(FileFacts):
                 able = self.capability()
                 place.method = "rename" if able.get("rename") else "copy" if able.get("copy") else ""
 
-    def _put_in_place(self, place: _Place, idle: Timeout | None) -> None:
+    def _put_in_place(self, place: Place, idle: Timeout | None) -> None:
         if place.written == place.path:
             return
         place.complete = True
@@ -288,7 +284,7 @@ class FileStoreClient(FileFacts):
         if how == THROUGH_US or place.method == "copy":
             self.call("delete", place.written)
 
-    def _discard(self, place: _Place, error: BaseException, tidying: _Tidying) -> None:
+    def _discard(self, place: Place, error: BaseException, tidying: Tidying) -> None:
         """Removes a file that was not written completely, and says so in the error, and what became of the one before."""
         if place.complete:  # perhaps the only good copy: the old one may be half overwritten
             add_note(error, f"The new file is complete as '{place.written}', and may not have taken the place of '{place.path}'.")
@@ -339,7 +335,7 @@ class FileStoreClient(FileFacts):
             with tempfile.TemporaryDirectory(prefix="jumpstarter-") as folder:
                 local = Path(folder) / "file"
                 self.download(source, local)
-                self._write(open_source(local, unpack=False), _Place(target, at_once=True))
+                self._write(open_source(local, unpack=False), Place(target, at_once=True))
         found = self.file_info(target).size
         check_same(self._act(method), target, size=found, sha256="", expected_size=size, expected_sha256=None)
         return how
@@ -369,42 +365,3 @@ def _stores_without_server(node: Node) -> Iterator[Node]:
         yield node
     for child in node.children.values():
         yield from _stores_without_server(child)
-
-
-class _Place:
-    """Where a file is written, which may be beside the file that it replaces."""
-
-    def __init__(self, path: str, *, at_once: bool = False) -> None:
-        self.path = path
-        self.at_once = at_once
-        """Whether it is written in its own place, whatever is there."""
-        self.existed = False
-        """Whether there was a file of this name."""
-        self.method = ""
-        """The store's method that puts the new file in the place of the old one; empty if it has none."""
-        self.complete = False
-        """Whether it was written and compared, and only has to take its place."""
-        self._beside = f"{path}.{secrets.token_hex(4)}.part"
-
-    @property
-    def written(self) -> str:
-        """The path that is written."""
-        return self._beside if self.method else self.path
-
-
-class _Tidying:
-    """The time that all tidying after one error may take together."""
-
-    def __init__(self) -> None:
-        self._deadline: Deadline | None = None
-
-    def left(self, error: BaseException) -> float:
-        """Seconds that are left of it; it begins with the first question."""
-        if self._deadline is None:
-            self._deadline = Deadline(_patience(error))
-        return max(self._deadline.remaining, 0.01)
-
-
-def _patience(error: BaseException) -> float:
-    """Seconds for tidying up after an error: an interrupted user waits, and a broken lab answers nothing."""
-    return TIDY_UP if isinstance(error, JumpstarterError) and not isinstance(error, InfrastructureError) else TIDY_UP_QUICKLY

@@ -17,8 +17,8 @@ from .driver import DriverClient
 from .failures import Act
 
 if TYPE_CHECKING:
-    from .connection import Background
     from .power_recording import PowerRecording
+    from .stream_ends import Background
 
 SETTLE = 0.1
 """Seconds after the first reading in which a later one replaces it. Mocks send an old value first and the real one at once after

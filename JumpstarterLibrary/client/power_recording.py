@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from ..errors import CallTimeoutError, DriverError, JumpstarterError, SessionClosedError, UsageError
 from ..journal import PowerSwitched
 from ..wire.deadline import Deadline, Timeout, in_words, seconds
-from .connection import Background
 from .failures import Act
 from .power import PowerClient, PowerReading
 from .power_samples import Gap, PowerSamples, Sample
+from .stream_ends import Background
 
 if TYPE_CHECKING:
     from .device import Device

@@ -60,9 +60,16 @@ def test_it_tells_counts_reasons_and_a_code(run: RobotRun, tmp_path: Path) -> No
     properties = {name: [one.get("value") for one in case.iter("property")] for name, case in cases.items()}
     assert properties["Passes"] == []
     assert properties["Device"][0] == "device"
-    assert properties["Lab"] == ["infrastructure", "the exporter could not be reached (unix:/nonexistent/socket)"] or (
-        properties["Lab"][0] == "infrastructure"
-    )
+    assert properties["Lab"][0] == "infrastructure"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--xnuit", "x.xml", "output.xml")])
+def test_a_mistyped_command_is_not_taken_for_the_labs_failure(arguments: tuple[str, ...]) -> None:
+    told = verdict(*arguments)
+
+    assert told.returncode == 252
+    assert "usage: python -m JumpstarterLibrary verdict" in told.stderr
+    assert "error: " in told.stderr
 
 
 @pytest.mark.parametrize(

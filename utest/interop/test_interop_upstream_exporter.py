@@ -22,7 +22,7 @@ from JumpstarterLibrary.errors import (
     PassphraseError,
     SessionLostError,
 )
-from JumpstarterLibrary.journal import Journal, LogLine
+from JumpstarterLibrary.journal import CallEnded, Journal, LogLine
 from JumpstarterLibrary.sessions import Sessions
 
 pytestmark = pytest.mark.interop
@@ -224,6 +224,9 @@ class TestRestart:
                 power.on()
             stack.enter_context(_exporter(whose, port))
             power.on()  # its drivers are the same, so the session goes on with their new uuids
+            calls = power.device.journal.events(CallEnded)
+            assert [call.outcome for call in calls if call.method == "on"] == ["ok", "ok"]
+            assert power.device.connection.uuid(power.node.uuid) != power.node.uuid
             with connect(f"127.0.0.1:{port}", timeout=10) as anew:
                 anew.driver_of(PowerClient).on()
 
