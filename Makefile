@@ -122,7 +122,7 @@ bench: venv ## benchmarks against upstream's client; writes docs/benchmarks.md
 
 docs: venv ## the documentation as a static site in results/site; broken links fail
 	@$(PY) docs/build_site.py results/site
-	@echo "results/site/index.html"
+	@echo "results/site/index.html (with its search: .venv/bin/python -m http.server --directory results/site)"
 
 pictures: venv ## the pictures of README and guide, from a run of the demo; needs Chromium
 	@$(PY) docs/pictures.py

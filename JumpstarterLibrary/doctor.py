@@ -1,4 +1,4 @@
-"""`python -m JumpstarterLibrary doctor`: one screen that says what works on the way to a leased device, and what does not."""
+"""`python -m JumpstarterLibrary doctor`: one screen that says what works on the way to a device, and what does not."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from .errors import FailureClass, JumpstarterError, LeaseError, NoTargetError
+from .errors import ConfigurationError, FailureClass, JumpstarterError, LeaseError, NoTargetError
 from .lab.configuration import load_configuration
 from .lab.controller import Controller
 from .lab.seats import describe, list_seats
 from .lab.wish import Wish
-from .places import Kind, locate
+from .places import Kind, Place, locate
 from .report import health
-from .sessions import Sessions
+from .sessions import DeviceSession, Sessions
 from .version import __version__
 from .wire.deadline import Deadline
 from .wire.secrets import Redactor
@@ -36,8 +36,12 @@ EXIT_CODES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m JumpstarterLibrary", description="Says what works on the way to a device.")
-    parser.add_argument("command", choices=["doctor"])
+    parser = argparse.ArgumentParser(
+        prog="python -m JumpstarterLibrary doctor",
+        description="Says what works on the way to a device: the one of the target or of JUMPSTARTER_HOST, or one in the lab. "
+        "Exit code: 0 if all is well, 3 for a wrong configuration, 4 if the lab or an exporter cannot be reached.",
+    )
+    parser.add_argument("target", nargs="?", help="as for Open Jumpstarter Session: mock, bench.yaml, host:port, …")
     parser.add_argument("--selector", default="", metavar="LABELS", help="labels of the exporter; one is leased to look further")
     parser.add_argument("--exporter-name", default="", metavar="NAME", help="the exporter to lease, by name")
     parser.add_argument(
@@ -55,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         acquisition_timeout=timedelta(seconds=options.wait),
         duration=timedelta(minutes=5),
     )
-    return _Doctor(wish).run()
+    return _Doctor(wish, options.target).run()
 
 
 def _tell_health(path: Path) -> int:
@@ -71,15 +75,14 @@ def _tell_health(path: Path) -> int:
 class _Doctor:
     """Takes one step after the other, up to the first that fails."""
 
-    def __init__(self, wish: Wish) -> None:
-        self._wish = wish
+    def __init__(self, wish: Wish, target: str | None) -> None:
+        self._wish, self._target = wish, target
         self._redact = Redactor()
         self._sessions = Sessions()
 
     def run(self) -> int:
         """Looks at everything; returns the exit code."""
         self._say("versions", _versions())
-        self._say("device", self._what_would_open())
         try:
             self._look()
             return 0
@@ -89,22 +92,43 @@ class _Doctor:
         finally:
             self._sessions.close_all()
 
-    def _what_would_open(self) -> str:
-        """What Open Jumpstarter Session would open now, here, with what was given to this command."""
+    def _what_would_open(self) -> Place | None:
+        """Says what Open Jumpstarter Session would open now, here, with what was given to this command."""
         try:
-            place = locate(None, self._wish)
+            place = locate(self._target, self._wish)
         except NoTargetError:
-            return (
+            self._say(
+                "device",
                 "Open Jumpstarter Session without a target would fail: JUMPSTARTER_HOST and JMP_LEASE are not set, and no "
-                "--selector or --exporter-name is given"
+                "--selector or --exporter-name is given",
             )
+            return None
+        if self._target is not None:
+            self._say("device", f"{place.target} ({place.origin})")
+            return place
         what = f"lease {place.target}" if place.kind is Kind.LEASE and place.origin == "leased" else f"use {place.target}"
         why = "" if place.origin == "leased" else f", because {place.origin} is set"
         note = f"\n{place.note}" if place.note else ""
-        return f"Open Jumpstarter Session without a target would {what}{why}{note}"
+        self._say("device", f"Open Jumpstarter Session without a target would {what}{why}{note}")
+        return place
 
     def _look(self) -> None:
-        configuration = load_configuration(self._wish.client_config)
+        place = self._what_would_open()
+        is_here = place is not None and place.kind is not Kind.LEASE
+        if is_here:
+            session = self._sessions.open(self._target, timeout=TIMEOUT)
+            self._say("exporter", "answers, and is ready")
+            self._say_drivers(session)
+            self._sessions.close_all()
+        if self._target is not None:
+            return
+        try:
+            configuration = load_configuration(self._wish.client_config)
+        except ConfigurationError as error:
+            if not is_here or self._wish.is_given or self._wish.client_config:
+                raise
+            self._say("lab", f"not looked at, and not needed for this device: {error}")
+            return
         self._say("configuration", configuration.describe())
         controller = Controller(configuration, self._redact)
         try:
@@ -126,10 +150,13 @@ class _Doctor:
             raise LeaseError(f"The device is {session.place.target} ({session.place.origin}), and nothing was leased.")
         self._say("lease", str(session.leased.lease))
         self._say("router", "reached; the tunnel carries the session")
-        nodes = session.device.tree.walk()
-        self._say("drivers", "\n".join(f"{node.path or '(root)'}  {node.type_tag}" for node in nodes))
+        self._say_drivers(session)
         self._sessions.close_all()
         self._say("release", "the lease was given back")
+
+    def _say_drivers(self, session: DeviceSession) -> None:
+        nodes = session.device.tree.walk()
+        self._say("drivers", "\n".join(f"{node.path or '(root)'}  {node.type_tag}" for node in nodes))
 
     def _say(self, what: str, text: str) -> None:
         text = self._sessions.redact(self._redact(text)).replace("\n", "\n" + " " * 16)

@@ -114,7 +114,7 @@ class UsageError(JumpstarterError):
 
 
 class UnknownAliasError(UsageError):
-    """No open session has this alias."""
+    """No session is open, or none has this alias."""
 
 
 class ValueNotSendableError(UsageError, ValueError):

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from .errors import ConfigurationError, NoTargetError, UsageError
 from .lab.wish import Wish, lease_of_environment
+from .wire import names
 from .wire.address import parse_address
 
+BUILT_IN = ("mock", "mock:power", "mock:lab")
 WAYS = """\
-  1. give a target: mock, mock:power, an exporter configuration (bench.yaml), host:port, or unix:PATH;
+  1. give a target: mock, mock:power, an exporter configuration (bench.yaml), host:port, or unix:PATH
+     (in pytest: --jumpstarter-target);
   2. set JUMPSTARTER_HOST to such an address, as python -m JumpstarterLibrary.exporter prints it;
   3. run inside a jmp shell, which sets JUMPSTARTER_HOST;
   4. lease a device in a lab: selector=board=rpi4, exporter_name= or lease=, or the same in jmp shell."""
@@ -85,7 +88,11 @@ def _locate_given(target: str) -> Place:
     try:
         parse_address(target)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{error} Other targets are mock, mock:power, and a configuration's path (.yaml).") from None
+        near = names.near(target, BUILT_IN)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ConfigurationError(
+            f"{error} Other targets are {', '.join(BUILT_IN)}, and a configuration's path (.yaml).{hint}"
+        ) from None
     return Place(Kind.ADDRESS, target, "given address", _short_name(target))
 
 
@@ -110,7 +117,7 @@ def served(place: Place) -> Iterator[str]:
     else:
         built_in = builtin_device(place.target)
         if built_in is None:
-            raise ConfigurationError(f"There is no embedded device '{place.target}'; there are mock and mock:power.")
+            raise ConfigurationError(f"There is no embedded device '{place.target}'; there are {', '.join(BUILT_IN)}.")
         root = built_in
     with Session(root_device=root) as session, session.serve_unix() as path:
         yield path

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class Failures:
         self._budget: float | None = config.getoption("--jumpstarter-evidence")
         self._health_file: Path | None = config.getoption("--jumpstarter-health")
         self._health: Health | None = None
+        self._redact: Callable[[str], str] = str
         self._noted: NotedErrors | None = None
 
     def look(
@@ -94,6 +95,7 @@ class Failures:
         is_ours = hasattr(error, "failure_class") or text.startswith(_CLASSES)
         if not (sessions or is_ours) or any(name == PROPERTY for name, _ in item.user_properties):
             return None  # of no device, or the first failure of this test was told already
+        _begin_with_class(report)
         from .report import evidence_files
         from .report.failure_class import NotedErrors
 
@@ -147,12 +149,16 @@ class Failures:
         from .report.health import Health
 
         assert self._health_file is not None
-        self._health = self._health or Health(self._health_file, _redactor(sessions))
+        self._health = self._health or Health(self._health_file, self._redacted)
+        self._redact = _redactor(sessions)  # each test may have other ones
         for session in sessions:
             session.write_down()
         status = {"passed": "PASS", "failed": "FAIL"}.get(report.outcome, "SKIP")
         if problem := self._health.add(sessions, item.path.name, item.nodeid, status=status, failure=failure):
             item.warn(pytest.PytestWarning(problem))
+
+    def _redacted(self, text: str) -> str:
+        return self._redact(text)
 
 
 _CLASSES = ("TEST: ", "DEVICE: ", "INFRASTRUCTURE: ", "CONFIGURATION: ", "LIBRARY: ")
@@ -169,6 +175,14 @@ def budget(text: str) -> float | None:
         return seconds
     except ValueError:
         raise argparse.ArgumentTypeError(f"it takes seconds, or none, and not '{text}'") from None
+
+
+def _begin_with_class(report: pytest.TestReport) -> None:
+    """Takes the exception's name from the line of pytest's summary, and of the XML: the first word says whose failure it is."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    name, _, told = getattr(crash, "message", "").partition(": ")
+    if crash is not None and told.startswith(_CLASSES) and " " not in name:
+        crash.message = told
 
 
 def _text_of(error: BaseException) -> str:

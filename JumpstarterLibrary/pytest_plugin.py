@@ -163,7 +163,7 @@ def jumpstarter_mock() -> Iterator[Device]:
 
 
 @pytest.fixture
-def record_measurement(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[..., float]:
+def record_measurement(request: pytest.FixtureRequest) -> Callable[..., float]:
     """Writes a value down: `record_measurement("boot time", 12.3, "s", limit="<15")`.
 
     It fails the test if the value is outside its limit, unless `fail=False`. It returns the value, which also stands in the XML
@@ -181,14 +181,16 @@ def record_measurement(request: pytest.FixtureRequest, record_property: Callable
         fail: bool = True,
         device: Device | None = None,
     ) -> float:
+        __tracebackhide__ = True
         opened = [session for session in _opened() if device is None or session.device is device]
         found = measurements()
         found.enter_test(request.node.nodeid, request.node.path.name)
         measurement = found.record(opened[0] if len(opened) == 1 else None, name, value, unit, limit)
-        record_property(name, measurement.shown)
+        properties = request.node.user_properties  # record_property warns of xunit2, which is pytest's own default
+        properties.append((name, measurement.shown))
         if measurement.limit:
             verdict = "within" if measurement.passed else "outside"
-            record_property(f"{name}: limit", f"{with_unit(measurement.limit, measurement.unit)}, {verdict}")
+            properties.append((f"{name}: limit", f"{with_unit(measurement.limit, measurement.unit)}, {verdict}"))
         if fail:
             measurement.check()
         return measurement.value

@@ -10,7 +10,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from robot.api import logger
+from robot.api import SuiteVisitor, logger
+from robot.running.context import EXECUTION_CONTEXTS
 
 from .client.console import Console
 from .client.serial import SerialClient
@@ -77,6 +78,8 @@ class Retrying:
             return
         if EXITED in result.tags or was_stopped(result.message) or result.message.startswith(_IN_SUITE):
             return
+        if _stops_at_failures():
+            return  # Robot has noted this one already, and would not run another attempt
         if _OF_DEVICE.search(result.message):
             return  # the device has failed, too, and a further attempt that passes would hide it
         tests = data.parent.tests
@@ -129,3 +132,25 @@ class Retrying:
         if before in {one.alias for one in library.sessions}:
             library.sessions.switch(before)
         logger.warn(f"Session '{new.alias}' was opened anew for a further attempt.")
+
+
+class LastAttempts(SuiteVisitor):  # type: ignore[misc]
+    """Leaves of each repeated test the last attempt only; for `rebot --prerebotmodifier JumpstarterLibrary.retry.LastAttempts`.
+
+    `rebot --merge` finds tests by their names, of which attempts have the same one, and would replace the first one only.
+    """
+
+    def start_suite(self, suite: Any) -> None:
+        """Takes the attempts out that were repeated."""
+        last = {test.name: test for test in suite.tests}
+        suite.tests = [test for test in suite.tests if last[test.name] is test or not _is_attempt(test)]
+
+
+def _is_attempt(test: Any) -> bool:
+    return test.status == "SKIP" and any(str(tag).startswith(TAG) for tag in test.tags)
+
+
+def _stops_at_failures() -> bool:
+    """Whether the run has `--exitonfailure`; Robot tells it in no official place."""
+    output = getattr(EXECUTION_CONTEXTS.current, "output", None)
+    return bool(getattr(getattr(output, "_settings", None), "exit_on_failure", False))

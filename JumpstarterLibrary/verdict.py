@@ -28,6 +28,7 @@ EXIT_CODES = {
     FailureClass.LIBRARY: LAB,
 }
 LONGEST = 160
+_ALSO = "\n\nAlso parent suite teardown failed:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,14 @@ def find_failed(suite: Any) -> Iterator[Failed]:
 
 def failure_of(test: Any) -> Failure:
     """Returns class and reason of a failed test."""
-    told, tagged = stated(test.message), of_tags(test.tags)
-    found = told or classify(test.message)
-    if tagged is not None and found.failure_class is not tagged:
-        return Failure(tagged, classify(test.message).reason)
-    return found
+    tagged = of_tags(test.tags)
+    # After a teardown of a suite, Robot adds what it said, with a line of its own: what failed first is the cause.
+    parts = (test.message.partition(_ALSO)[0], test.message)
+    lines = [one for one in map(stated, parts) if one is not None]
+    if tagged is None:
+        return lines[0] if lines else classify(test.message)
+    same = (one for one in lines if one.failure_class is tagged)
+    return next(same, None) or Failure(tagged, classify(test.message).reason)
 
 
 def describe(suite: Any, failed: Sequence[Failed]) -> str:

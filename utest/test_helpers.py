@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.exporters import Exporter, start_our_exporter, start_upstream_exporter, wait_until_ready
+from helpers.order import LONG_FILES
 from helpers.processes import Process, clean_environment
 from helpers.programs import ALL_WANTED, needs
 from helpers.robot_run import RobotRunner
@@ -125,3 +126,7 @@ def test_upstreams_exporter_with_a_broken_configuration_fails_with_its_output() 
 @pytest.mark.interop
 def test_the_smoke_exporter_is_shared(upstream_smoke: Exporter) -> None:
     wait_until_ready(upstream_smoke, None, 5)
+
+
+def test_files_that_begin_first_are_there() -> None:
+    assert [name for name in LONG_FILES if len(list(Path(__file__).parent.rglob(f"{name}.py"))) != 1] == []

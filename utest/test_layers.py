@@ -1,6 +1,7 @@
 """The import graph of the package: imports go down the list of rooms, never up, and each room stays ignorant of some things."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -195,3 +196,20 @@ def test_a_planted_violation_is_found(path: str, source: str, expected: str) -> 
 )
 def test_what_is_allowed_is_not_reported(path: str, source: str) -> None:
     assert check({path: source}) == []
+
+
+INTERRUPTED_ROOMS = ("client", "journal", "lab", "report", "wire")
+"""What the main thread runs through, where Robot's timeout or Ctrl-C may raise at any place."""
+
+
+def test_no_lock_that_an_interrupt_leaves_held() -> None:
+    """`threading.Event` and `threading.Condition` are entered by Python code; `wire/interruptible.py` has sound ones."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for room in INTERRUPTED_ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if path.name != "interruptible.py"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"threading\.(Event|Condition|Semaphore|BoundedSemaphore|Barrier)\(", line)
+    ]
+    assert found == []

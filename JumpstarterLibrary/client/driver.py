@@ -133,9 +133,11 @@ class DriverClient:
             raise AttributeError(name)
         act = Act(self.device.name, node.path, name)
         near = names.near(name, [*node.children, *(word for word in dir(type(self)) if word[0] != "_")])
-        known = f"Did you mean {' or '.join(near)}?" if near else f"It has the children {', '.join(node.children) or 'none'}."
-        told = f"{act.place} has no child '{name}'. {known}"
-        raise DriverAttributeError(f'{told} Its exported methods are called with .call("name").')
+        known = f"Did you mean {' or '.join(near)}?" if near else f"Its children: {', '.join(node.children) or 'none'}."
+        told = f"{act.place} has no child or method '{name}'. {known} Methods of the driver itself: .call(\"name\")."
+        error = DriverAttributeError(told)
+        error.name, error.obj = name, None  # so that Python adds no "Did you mean" of its own behind ours
+        raise error
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.node.children]

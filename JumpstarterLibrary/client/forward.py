@@ -22,6 +22,7 @@ from jumpstarter_protocol import jumpstarter_pb2 as pb
 from ..errors import UsageError
 from ..journal import ForwardingClosed, ForwardingFailed, ForwardingOpened
 from ..wire.deadline import in_words
+from ..wire.interruptible import SoundEvent
 from .driver import DriverClient
 from .failures import Act, shorten
 from .forwarded import ForwardedConnection
@@ -75,7 +76,7 @@ class Forwarding:
         self._open: set[ForwardedConnection] = set()
         self._lock = threading.Lock()
         self._closed = self._at_once = False
-        self._stopping = threading.Event()
+        self._stopping = SoundEvent()
         self._heard = time.monotonic()
         self._probe: Any = None
         self._wake, self._woken = socket.socketpair()

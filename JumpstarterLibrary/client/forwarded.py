@@ -18,6 +18,7 @@ from jumpstarter_protocol import router_pb2
 from ..errors import JumpstarterError
 from ..wire import frames
 from ..wire.deadline import in_words
+from ..wire.interruptible import SoundEvent
 from ..wire.protocol import REQUEST_KEY
 from .failures import Attempt
 
@@ -52,7 +53,7 @@ class ForwardedConnection:
         self._local = local
         self._rpc: Any = None
         self._lock = threading.Lock()
-        self._open = threading.Event()
+        self._open = SoundEvent()
         """Set when the driver has opened its stream, and when there is no more hope of that."""
         self._is_open = self._broken = False
         self._failure: str | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from ..wire.interruptible import SoundCondition
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class HandOver(Generic[T]):
         self._limit = limit
         self._weigh = weigh
         self._weight = 0
-        self._changed = threading.Condition()
+        self._changed = SoundCondition()
         self._complete = False
         self._closed = False
         self._error: BaseException | None = None

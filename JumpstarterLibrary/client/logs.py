@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from ..journal import LogGap, LogLine
+from ..wire.interruptible import SoundCondition, SoundEvent
 from ..wire.protocol import LOG_AFTER_KEY, LOG_POSITION_KEY, log_source_name
 from .connection import Connection
 
@@ -40,8 +41,8 @@ class LogReader:
         self._began = 0.0
         """When the present stream began to work, on the monotonic clock."""
         self._rpc: Any = None
-        self._stopped = threading.Event()
-        self._arrived = threading.Condition()
+        self._stopped = SoundEvent()
+        self._arrived = SoundCondition()
         self._lines = 0
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-log-{connection.name}", daemon=True)
 

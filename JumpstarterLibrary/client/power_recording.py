@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import CallTimeoutError, DriverError, JumpstarterError, SessionClosedError, UsageError
 from ..journal import PowerSwitched
 from ..wire.deadline import Deadline, Timeout, in_words, seconds
+from ..wire.interruptible import SoundEvent
 from .failures import Act
 from .power import PowerClient, PowerReading
 from .power_samples import Gap, PowerSamples, Sample
@@ -58,8 +59,8 @@ class PowerRecording:
         self._gap: tuple[float, str] | None = None
         self._held: Sample | None = None
         self._error: JumpstarterError | None = None
-        self._first = threading.Event()
-        self._stopping = threading.Event()
+        self._first = SoundEvent()
+        self._stopping = SoundEvent()
         self._stream = Background()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-power-{client.path}", daemon=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ..wire.deadline import Deadline, Timeout, in_words
+from ..wire.interruptible import SoundEvent
 
 LARGEST_OUTPUT = 8 * 1024 * 1024
 """Bytes of each output stream that are kept: the first half and the last half of them."""
@@ -74,7 +75,7 @@ def run(
     """
     deadline, begin = Deadline(timeout), time.monotonic()
     process: subprocess.Popen[bytes] | None = None
-    stdout, stderr, stop = _Output(), _Output(), threading.Event()
+    stdout, stderr, stop = _Output(), _Output(), SoundEvent()
     threads: list[threading.Thread] = []
     try:
         process = subprocess.Popen(

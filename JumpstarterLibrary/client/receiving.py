@@ -15,6 +15,7 @@ import grpc
 
 from ..errors import ConfigurationError, InfrastructureError, JumpstarterError
 from ..wire import frames
+from ..wire.interruptible import SoundEvent
 from .hand_over import HandOver
 from .resource_stream import ResourceStream
 
@@ -34,7 +35,7 @@ class Receiver:
         self._blocks: HandOver[bytes] = HandOver(AHEAD, len)
         self._stream: ResourceStream | None = None
         self._thread = threading.Thread(target=self._receive, name="jumpstarter-receive-file", daemon=True)
-        self._over = threading.Event()
+        self._over = SoundEvent()
         self.complete = False
         """Whether the driver's side said that this is all."""
 

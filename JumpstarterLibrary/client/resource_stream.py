@@ -12,6 +12,7 @@ import grpc
 
 from ..errors import CallTimeoutError, InfrastructureError, JumpstarterError
 from ..wire.deadline import in_words
+from ..wire.interruptible import SoundEvent
 from ..wire.protocol import REQUEST_KEY, RESOURCE_KEY
 from .connection import Connection
 from .failures import Act, Attempt
@@ -37,7 +38,7 @@ class ResourceStream:
         self._act = act
         self._uuid = uuid
         self._requests = requests
-        self._open = threading.Event()
+        self._open = SoundEvent()
         self._cancelled = False
         self._begin = time.monotonic()
         self._rpc: Any = None

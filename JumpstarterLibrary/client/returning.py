@@ -30,6 +30,8 @@ PROBE_TIMEOUT = 1.0
 """Seconds between two looks whether the lease is lost while a call waits for the connection."""
 PAUSE = 0.1
 FIND_TIMEOUT = 5.0
+LOOK = 0.005
+"""Seconds between two looks whether another thread has its answer."""
 KNOCK_TIMEOUT = 0.3
 """Seconds for the question whether somebody still listens at a socket."""
 
@@ -62,13 +64,21 @@ class Way:
         self.is_stale = False
         """Whether the connection broke since the drivers were found."""
         self._lock = threading.Lock()
+        self._asking: int | None = None
+        """The thread that asks the exporter for its drivers now."""
 
     # ----------------------------------------------------------------- drivers
 
     def uuid(self, uuid: str, limit: float = FIND_TIMEOUT) -> str:
-        """Returns what a driver's uuid is now; after a break the exporter is asked for it, for so many seconds at most."""
+        """Returns what a driver's uuid is now; after a break the exporter is asked for it, for so many seconds at most.
+
+        The answer to another thread's question is waited for: nobody may go to an exporter that began anew without knowing.
+        """
+        deadline = Deadline(limit)
+        while self._asking not in (None, threading.get_ident()) and deadline.remaining > 0:
+            time.sleep(LOOK)
         if self.is_stale:
-            self.find_again(limit)
+            self.find_again(deadline.remaining)
         return self._moved.get(uuid, uuid)
 
     def path(self, uuid: str) -> str:
@@ -85,9 +95,9 @@ class Way:
         Returns:
             Whether the exporter answers, and has every driver that it had.
         """
-        if not self._lock.acquire(timeout=max(limit, 0.001)):
-            return False
         try:
+            if not self._may_ask(limit):
+                return False
             connection = self._connection
             self.is_stale = False  # before the question: what breaks after it makes the answer old
             report = connection.stub.GetReport(
@@ -105,7 +115,20 @@ class Way:
             self.is_stale = True
             return False
         finally:
-            self._lock.release()
+            if self._asking == threading.get_ident():
+                self._asking = None
+
+    def _may_ask(self, limit: float) -> bool:
+        """Waits until no other thread asks. Not by a lock's own timeout: a signal's exception right after it keeps the lock."""
+        deadline, me = Deadline(limit), threading.get_ident()
+        while True:
+            with self._lock:
+                if self._asking in (None, me):
+                    self._asking = me
+                    return True
+            if deadline.remaining <= 0:
+                return False
+            time.sleep(LOOK)
 
     # ------------------------------------------------------------------- calls
 

@@ -11,6 +11,7 @@ from jumpstarter_protocol import router_pb2
 
 from ..wire import frames
 from ..wire.abandoned import Abandoned
+from ..wire.interruptible import SoundEvent
 from .hand_over import HandOver
 from .images import Source
 
@@ -38,7 +39,7 @@ class Sender:
         self._abandoned = Abandoned()
         self._digest = hashlib.sha256()
         self._thread = threading.Thread(target=self._read, name="jumpstarter-read-image", daemon=True)
-        self._idle = threading.Event()
+        self._idle = SoundEvent()
         self.read = 0
         """Bytes that were read, unpacked."""
         self.sent = 0

@@ -15,6 +15,7 @@ from jumpstarter_protocol import router_pb2
 from ..errors import CallTimeoutError, InfrastructureError
 from ..wire import frames
 from ..wire.deadline import Deadline, in_words
+from ..wire.interruptible import SoundEvent
 from ..wire.protocol import REQUEST_KEY
 from .connection import Connection
 from .failures import Act, Attempt
@@ -60,10 +61,10 @@ class ByteStream:
         self._finished = False
         request = json.dumps({"kind": "driver", "uuid": connection.uuid(uuid, timeout), "method": act.method})
         metadata = ((REQUEST_KEY, request), *(connection.metadata or ()))
-        self._drained = threading.Event()
+        self._drained = SoundEvent()
         self._last_send = 0.0
         self._rpc: Any = None
-        begin, timer = time.monotonic(), threading.Timer(timeout, self._give_up)
+        begin, timer = time.monotonic(), threading.Timer(timeout, self.abandon)
         try:
             self._rpc = connection.router.Stream(self._requests(), metadata=metadata)
             # Waiting for metadata takes no time limit, and the stream itself must have none: so a timer ends the wait.
@@ -75,7 +76,7 @@ class ByteStream:
             timer.cancel()
         except BaseException:  # also Robot's timeout and Ctrl-C
             timer.cancel()
-            self._give_up()
+            self.abandon()
             raise
 
     def receive(self) -> Iterator[bytes]:
@@ -122,18 +123,23 @@ class ByteStream:
 
     def close(self) -> None:
         """Ends the stream on both sides. What was just sent gets a moment to arrive, as cancelling would overtake it."""
-        recent = time.monotonic() - self._last_send < RECENT
-        if not self._finished and recent and self._rpc.is_active():
-            self.finish_sending()
-            if self._drained.wait(DRAIN_BUDGET):
-                time.sleep(ARRIVAL)
-        self._give_up()
+        try:
+            recent = time.monotonic() - self._last_send < RECENT
+            if not self._finished and recent and self._rpc.is_active():
+                self.finish_sending()
+                if self._drained.wait(DRAIN_BUDGET):
+                    time.sleep(ARRIVAL)
+        finally:  # also on Robot's timeout and Ctrl-C
+            self.abandon()
 
-    def _give_up(self) -> None:
-        self._finished = True
-        if self._rpc is not None:
-            self._rpc.cancel()
-        self._outgoing.put(_END)  # wakes grpc's thread that waits for something to send
+    def abandon(self) -> None:
+        """Ends the stream on both sides at once."""
+        try:
+            self._finished = True
+            if self._rpc is not None:
+                self._rpc.cancel()
+        finally:
+            self._outgoing.put(_END)  # wakes grpc's thread that waits for something to send
 
     def _requests(self) -> Iterator[Any]:
         try:

@@ -157,8 +157,12 @@ def choose(device: str, candidates: list[Node], family: str, root: Node | None =
         return next(iter(distinct.values()))
     if not candidates:
         others = [node.path for node in root.walk() if node.path] if root is not None else []
-        has = f" It has {_listed(others)}." if others else ""
-        raise DriverNotFoundError(f"Device '{device}' has no {family} driver; give driver= if one of its drivers is meant.{has}")
+        below = root.path if root is not None else ""  # the default driver
+        at, there = (f" at or below its default driver '{below}'", "There is") if below else ("", "It has")
+        has = f" {there} {_listed(others)}." if others else ""
+        raise DriverNotFoundError(
+            f"Device '{device}' has no {family} driver{at}; give driver= if one of its drivers is meant.{has}"
+        )
     raise DriverNotFoundError(
         f"Device '{device}' has {len(distinct)} {family} drivers: {_listed([node.path for node in candidates])}. "
         "Say which one with driver=, or once with Set Default Driver."

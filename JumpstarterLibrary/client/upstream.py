@@ -28,6 +28,7 @@ from ..errors import (
 from ..journal import CallEnded
 from ..wire.aio_channel import open_aio_channel
 from ..wire.deadline import Deadline, Timeout, seconds
+from ..wire.interruptible import SoundEvent
 from ..wire.protocol import NAME_LABEL
 from ..wire.task_portal import Act as Doings
 from ..wire.task_portal import OpenPortal
@@ -63,6 +64,8 @@ class UpstreamClients:
         self._link: _Link | None = None
         self._permitted: set[str] = set()
         self._trees: list[tuple[frozenset[str], Any]] = []
+        self._generation = 0
+        """Of the exporter, for which the trees were made: one that begins anew gives its drivers other uuids."""
         self._clients: dict[str, tuple[frozenset[str], Any]] = {}
 
     @property
@@ -73,7 +76,7 @@ class UpstreamClients:
         return device
 
     def client(self, driver: DriverClient, allow: Sequence[str] = (), *, timeout: Timeout | None = None) -> Any:
-        """Returns upstream's client of a driver, always the same one unless more is allowed than before.
+        """Returns upstream's client of a driver, the same one until more is allowed than before or the exporter has begun anew.
 
         Args:
             driver: which driver.
@@ -95,12 +98,13 @@ class UpstreamClients:
         self._permitted |= {node.type_tag for node in driver.node.walk() if allowed.permits(node.type_tag)}
         if tag not in self._permitted:
             raise refusal(what, [tag])
+        limit = self.device.timeout_seconds if timeout is None else seconds(timeout)
+        uuid = self._find_again(driver.node, limit)
         allowed_now = frozenset({node.type_tag for node in driver.node.walk()} & self._permitted)
         allowed_then, client = self._clients.get(driver.path, (None, None))
         if allowed_now != allowed_then:
-            limit = self.device.timeout_seconds if timeout is None else seconds(timeout)
             root = self._tree(driver.node.type_tag, allowed_now, what, act, limit)
-            client = _at(root, self.device.tree, driver.node, what)
+            client = _at(root, self.device.tree, driver.node, uuid, what)
             self._clients[driver.path] = allowed_now, client
         return client
 
@@ -141,6 +145,17 @@ class UpstreamClients:
         self._trees.clear()
         if link is not None:
             link.close()
+
+    def _find_again(self, node: Node, limit: float) -> str:
+        """Returns the driver's uuid of now, and forgets what was made for an exporter that has begun anew since."""
+        connection = self.device.connection
+        uuid = connection.uuid(node.uuid, limit)
+        generation = connection.way.generation if connection.way is not None else 0
+        if generation != self._generation:
+            self._generation = generation
+            self._clients.clear()
+            self._trees.clear()
+        return uuid
 
     def _tree(self, wanted_tag: str, allowed: frozenset[str], what: str, act: Act, timeout: float) -> Any:
         """Makes upstream's tree of clients, or takes one that has all classes that are allowed and can be had."""
@@ -241,7 +256,7 @@ class _Raised(Exception):  # noqa: N818
 
 def run_bounded(work: Callable[[], object], deadline: Deadline) -> Any:
     """Runs something that blocks, in a thread; whatever ends the waiting also cancels what it does through portals."""
-    doings, done = Doings(), threading.Event()
+    doings, done = Doings(), SoundEvent()
     results: list[object] = []
     errors: list[BaseException] = []
 
@@ -312,12 +327,12 @@ def _has_dynamic(client: Any, method: str) -> bool:
     return hasattr(type(client), "__getattr__") and not method.startswith("_")
 
 
-def _at(root: Any, top: Node, node: Node, what: str) -> Any:
+def _at(root: Any, top: Node, node: Node, uuid: str, what: str) -> Any:
     """Finds upstream's client of a place in the tree; upstream keeps children by the name in their label."""
     client = root
     for step in top.way_to(node)[1:]:
         client = client.children.get(step.labels.get(NAME_LABEL)) if client is not None else None
-    if client is None or str(client.uuid) != node.uuid:
+    if client is None or str(client.uuid) != uuid:
         raise InfrastructureError(f"{what} cannot be told from another driver of the same name; ask for its parent's.")
     return client
 

@@ -216,8 +216,8 @@ class Session:
                 check_key_pair(tls)
                 pair = (tls.private_key, tls.certificate)
                 port = server.add_secure_port(target, grpc.ssl_server_credentials([pair]))
-        except RuntimeError as error:
-            raise ConfigurationError(f"Cannot listen on {target}: {error}. Is it in use already?") from None
+        except RuntimeError:  # gRPC does not say why
+            raise ConfigurationError(f"Cannot listen on {target}. Is it in use already, or no address of this machine?") from None
         await server.start()
         return int(port)
 

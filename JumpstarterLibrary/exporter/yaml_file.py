@@ -112,7 +112,8 @@ def read_yaml(path: Path) -> Place:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigurationError(f"Cannot read '{path}': {error.strerror}.") from None
+        where = "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
+        raise ConfigurationError(f"Cannot read '{path}': {error.strerror}{where}.") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     try:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..wire.interruptible import SoundEvent
 from .events import Event
 
 GATHERING = 0.05
@@ -33,7 +34,7 @@ class JsonLinesFile:
         """What went wrong when writing, if anything did."""
         self._redact = redact
         self._file: TextIO | None = begin_anew(path).open("a", encoding="utf-8", errors="backslashreplace")
-        self._written = threading.Event()
+        self._written = SoundEvent()
         self._writer = _writer()
         atexit.register(self.close)  # for sessions that are kept open to the end
 
@@ -137,7 +138,7 @@ def _own_fields(kind: type[Event]) -> tuple[str, ...]:
 class _Writer:
     def __init__(self) -> None:
         self.queue: queue.SimpleQueue[tuple[JsonLinesFile, Event | None]] = queue.SimpleQueue()
-        self.hurry = threading.Event()
+        self.hurry = SoundEvent()
         """Set when somebody waits for what is queued."""
         self.thread = threading.Thread(target=self._run, name="jumpstarter-journal", daemon=True)
         self.thread.start()

@@ -13,6 +13,10 @@ from .base import KeywordGroup
 
 MOST_SHOWN = 4_000
 """Characters of a command's output that stand in the log."""
+LONGEST_END = 2_000
+"""Characters of it that stand in a failure."""
+LONGEST_IN_LINE = 100
+"""Characters of it that stand in a failure's first line, if there is only one line."""
 
 
 class ConsoleGroup(KeywordGroup):
@@ -74,8 +78,23 @@ class ConsoleGroup(KeywordGroup):
         return self.found(wait())
 
 
-def shown_output(text: str) -> str:
-    """Shortens the output of a command for the log; the console's block and file have more."""
+def shown_output(text: str, redact: Callable[[str], str]) -> str:
+    """Shortens the output of a command for the log; the console's block and file have more.
+
+    Secrets are masked before it is cut, as half a secret would not be recognised.
+    """
+    text = redact(text)
     if len(text) <= MOST_SHOWN:
         return text
     return f"{text[: MOST_SHOWN // 2]}\n[… {len(text) - MOST_SHOWN} characters …]\n{text[-MOST_SHOWN // 2 :]}"
+
+
+def shown_end(text: str, redact: Callable[[str], str]) -> str:
+    """What a command that failed has printed, for a failure. One line stands in its first line, as reports show only that.
+
+    Of a long output the end is shown, as it says most; secrets are masked before it is cut.
+    """
+    text = redact(text)
+    if not text.strip():
+        return "It printed nothing."
+    return f"It printed: {text}" if len(text) <= LONGEST_IN_LINE and "\n" not in text else f"It printed:\n{text[-LONGEST_END:]}"

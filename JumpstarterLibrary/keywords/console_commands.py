@@ -8,11 +8,11 @@ from robot.api import logger
 from robot.api.types import Secret
 
 from ..client.console import CommandResult, ConsoleMatch, Match
-from ..client.console.commands import LOGIN_PROMPT, PASSWORD_PROMPT
+from ..client.console.login import LOGIN_PROMPT, PASSWORD_PROMPT
 from ..client.console.options import control_character
 from ..errors import ConsoleError, DriverMethodNotFoundError, DriverNotSupportedError
 from .base import Tag, keyword
-from .console_base import ConsoleGroup, shown_output
+from .console_base import ConsoleGroup, shown_end, shown_output
 
 
 class ConsoleCommandKeywords(ConsoleGroup):
@@ -279,12 +279,12 @@ class ConsoleCommandKeywords(ConsoleGroup):
         """
         opened = self.console(console)
         line = self._revealed(command)
-        result = opened.execute(line, timeout=timeout)
-        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{shown_output(result.stdout)}")
+        result, redact = opened.execute(line, timeout=timeout), self.library.sessions.redact
+        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{shown_output(result.stdout, redact)}")
         if expected_rc is not None and result.rc != expected_rc:
             raise ConsoleError(
                 f"'{line}' on console '{opened.name}' of '{opened.device.name}' ended with exit status {result.rc}, expected "
-                f"{expected_rc}. It printed:\n{result.stdout[-2000:]}"
+                f"{expected_rc}. {shown_end(result.stdout, redact)}"
             )
         return result
 

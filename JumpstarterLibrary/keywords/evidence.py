@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from robot.api import logger
+from robot.libraries.BuiltIn import BuiltIn
 
+from ..errors import UsageError
 from .base import KeywordGroup, Tag, keyword
 
 
@@ -24,6 +26,9 @@ class EvidenceKeywords(KeywordGroup):
             keyword: The keyword. It should return text; what it logs stands in log.html.
             arguments: Its arguments.
 
+        Raises:
+            TEST: there is no such keyword.
+
         ```robotframework
         *** Test Cases ***
         Example
@@ -31,5 +36,9 @@ class EvidenceKeywords(KeywordGroup):
             Collect On Failure    Get Driver Tree
         ```
         """
+        try:
+            BuiltIn().keyword_should_exist(keyword)
+        except AssertionError:  # told now, and not when something else has failed
+            raise UsageError(f"Cannot run '{keyword}' when the test fails: there is no keyword of that name.") from None
         self.library.failing.collect(keyword, arguments)
         logger.info(f"If this fails, '{keyword}' is run.")

@@ -11,6 +11,7 @@ from robot.api import logger
 from robot.utils import DotDict
 
 from ..client.power import PowerClient, PowerReading
+from ..errors import UsageError
 from .base import KeywordGroup, Tag, keyword
 
 
@@ -156,7 +157,10 @@ class PowerKeywords(KeywordGroup):
             Get Voltage    >    4.5
         ```
         """
-        return self._checked(self._reading(driver, timeout).voltage, "Voltage", assertion_operator, assertion_expected, message)
+        client = self.driver(PowerClient, driver)
+        value = self._reading(client, timeout).voltage
+        told = f"Voltage in V of {_called(client)}:"
+        return _checked(value, told, assertion_operator, assertion_expected, message)
 
     @keyword(tags=[Tag.POWER, Tag.GETTER, Tag.ASSERTION])
     def get_current(
@@ -191,7 +195,10 @@ class PowerKeywords(KeywordGroup):
             Get Current    ==    0
         ```
         """
-        return self._checked(self._reading(driver, timeout).current, "Current", assertion_operator, assertion_expected, message)
+        client = self.driver(PowerClient, driver)
+        value = self._reading(client, timeout).current
+        told = f"Current in A of {_called(client)}:"
+        return _checked(value, told, assertion_operator, assertion_expected, message)
 
     @keyword(tags=[Tag.POWER, Tag.GETTER, Tag.ASSERTION])
     def get_power(
@@ -226,13 +233,24 @@ class PowerKeywords(KeywordGroup):
             Get Power    <    20
         ```
         """
-        return self._checked(self._reading(driver, timeout).watt, "Power", assertion_operator, assertion_expected, message)
+        client = self.driver(PowerClient, driver)
+        value = self._reading(client, timeout).watt
+        told = f"Power in W of {_called(client)}:"
+        return _checked(value, told, assertion_operator, assertion_expected, message)
 
-    def _reading(self, driver: str | None, timeout: timedelta | None) -> PowerReading:
-        reading = self.driver(PowerClient, driver).latest(timeout=timeout)
+    def _reading(self, client: PowerClient, timeout: timedelta | None) -> PowerReading:
+        reading = client.latest(timeout=timeout)
         logger.info(str(reading))
         return reading
 
-    def _checked(self, value: float, name: str, operator: AssertionOperator | None, expected: Any, message: str | None) -> float:
-        result: float = float_str_verify_assertion(value, operator, expected, f"{name}:", message)
-        return result
+
+def _called(client: PowerClient) -> str:
+    return f"the power driver '{client.path or '(root)'}' of device '{client.device.name}'"
+
+
+def _checked(value: float, told: str, operator: AssertionOperator | None, expected: Any, message: str | None) -> float:
+    try:
+        result: float = float_str_verify_assertion(value, operator, expected, told, message)
+    except ValueError as error:  # of an expected value that is no number
+        raise UsageError(f"{told} {error}") from None
+    return result

@@ -14,7 +14,7 @@ from ..client.uboot import u_boot_of
 from ..errors import ConsoleError
 from ..wire.deadline import Deadline
 from .base import Tag, keyword
-from .console_base import ConsoleGroup, shown_output
+from .console_base import ConsoleGroup, shown_end, shown_output
 
 
 class UBootKeywords(ConsoleGroup):
@@ -111,13 +111,13 @@ class UBootKeywords(ConsoleGroup):
         ```
         """
         opened = self.console(console)
-        deadline = opened.deadline(timeout)
+        deadline, redact = opened.deadline(timeout), self.library.sessions.redact
         result = self._u_boot(console, prompt, deadline).execute(command, timeout=deadline)
-        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{shown_output(result.stdout)}")
+        logger.info(f"exit status {result.rc} after {result.duration:.3f} s\n{shown_output(result.stdout, redact)}")
         if expected_rc is not None and result.rc != expected_rc:
             raise ConsoleError(
                 f"U-Boot's '{command}' on console '{opened.name}' of '{opened.device.name}' ended with exit status {result.rc}, "
-                f"expected {expected_rc}. It printed:\n{result.stdout[-2000:]}"
+                f"expected {expected_rc}. {shown_end(result.stdout, redact)}"
             )
         return result
 

@@ -19,6 +19,7 @@ from ..client.channel import close_channel
 from ..client.returning import was_never_sent
 from ..errors import JumpstarterError, TokenError
 from ..wire.deadline import Deadline, Timeout, seconds
+from ..wire.interruptible import SoundEvent
 from ..wire.secrets import Hidden, Redactor
 from . import refusals
 from .channels import open_channel
@@ -69,7 +70,7 @@ class Controller:
             self.token.watch()
         self._lock = threading.Lock()
         self._channel: Any = None
-        self._closed = threading.Event()
+        self._closed = SoundEvent()
 
     @property
     def where(self) -> str:

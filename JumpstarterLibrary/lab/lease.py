@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from ..errors import AccessDeniedError, JumpstarterError, LeaseError
 from ..wire.deadline import Timeout, in_words
+from ..wire.interruptible import SoundEvent
 from . import held
 from .controller import Controller
 from .refusals import ControllerAwayError, NotFoundByControllerError
@@ -59,7 +60,7 @@ class Lease:
         self._next_extension = 0.0
         self._lock = threading.RLock()
         self._release_lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._stopped = SoundEvent()
         self._thread: threading.Thread | None = None
         if created:
             held.add(self)

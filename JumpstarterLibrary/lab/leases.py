@@ -23,8 +23,9 @@ from .seats import describe, list_seats
 from .states import Condition, LeaseState, short
 from .wish import Wish
 
-FIRST_POLL, LONGEST_POLL = 0.1, 3.0
-"""Seconds between two looks at a lease that is waiting: at first, and what they grow to."""
+FIRST_POLL, LONGEST_POLL = 0.01, 3.0
+"""Seconds between two looks at a lease that is waiting: at first, as an exporter that is free is there at once; and what they
+double to."""
 POLL_TIMEOUT = 10.0
 CONTACT_TIMEOUT = 30.0
 """Seconds for the first question to a controller, which may be a wrong address."""
@@ -129,7 +130,7 @@ class _Waiting:
             if self._deadline.expired:
                 self._give_up(state)
             self._deadline.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_POLL)
+            pause = min(pause * 2, LONGEST_POLL)
             state = self._look(state)
 
     def _look(self, before: LeaseState) -> LeaseState:

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from ..errors import ConfigurationError, LeaseError
 from ..wire.deadline import Deadline, Timeout, seconds
+from ..wire.interruptible import SoundEvent
 from ..wire.secrets import Redactor
 from .configuration import ClientConfiguration, load_configuration
 from .controller import Controller
@@ -64,7 +65,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._happened = threading.Event()
+        self._happened = SoundEvent()
         self._controller: Controller | None = None
 
     def interrupt(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import ConfigurationError, TokenError
 from ..wire.deadline import in_words
+from ..wire.interruptible import SoundEvent
 from ..wire.secrets import Hidden, Redactor
 from .configuration import ClientConfiguration, load_configuration
 from .token_file import alone, write_back
@@ -71,7 +72,7 @@ class Token:
         self._token = configuration.token
         self._refresh = configuration.refresh_token
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._stopped = SoundEvent()
         self._warned = False
         self._thread: threading.Thread | None = None
         self._redact.add(self._token.reveal())

@@ -17,6 +17,7 @@ import grpc
 
 from ..errors import JumpstarterError
 from ..wire.deadline import Deadline, in_words
+from ..wire.interruptible import SoundEvent
 from .controller import Controller, Dialled
 from .refusals import code_of, is_transient
 from .tunnel_connection import TunnelConnection
@@ -86,7 +87,7 @@ class Tunnel:
         self._failure = ("", 0.0)
         self._lock = threading.Lock()
         self._open: set[TunnelConnection] = set()
-        self._stopping = threading.Event()
+        self._stopping = SoundEvent()
         base = os.environ.get("XDG_RUNTIME_DIR")
         self._folder = Path(tempfile.mkdtemp(prefix="jumpstarter-", dir=base if base and Path(base).is_dir() else None))
         self._socket = self._folder / "socket"

@@ -33,6 +33,7 @@ PATIENCE = 2.0
 """Seconds that the exporter has to answer on a new stream, twice as many each time that it did not. The router lets a client wait
 for an exporter that could not reach it, and that does not try again unless it is dialled anew."""
 MOST_REPLAYED = 1024 * 1024
+"""Bytes that are kept until the exporter answers, to be sent again; with more a connection is not made anew."""
 
 
 class TunnelConnection:
@@ -215,7 +216,7 @@ class TunnelConnection:
                 data = receive(size)
                 if not data:
                     break
-                if not self._answered:
+                if not self._answered and len(self._greeting) < MOST_REPLAYED:
                     self._greeting += data
                 self._unanswered = self._unanswered or time.monotonic()
                 yield make(payload=data)

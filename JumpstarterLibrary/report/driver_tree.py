@@ -17,7 +17,9 @@ def as_table(device: str, root: Node) -> str:
         for title in ("driver", "family", "client class (type tag)", "description")
     )
     rows = "".join(_row(device, node) for node in root.walk())
-    return f'<table style="border-spacing:0;font-size:inherit"><tr>{head}</tr>{rows}</table>'
+    # It scrolls by itself where the window is narrow.
+    table = f'<table style="border-spacing:0;font-size:inherit"><tr>{head}</tr>{rows}</table>'
+    return f'<div style="overflow-x:auto">{table}</div>'
 
 
 def _row(device: str, node: Node) -> str:

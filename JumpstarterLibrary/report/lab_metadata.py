@@ -9,6 +9,7 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 
 from ..lab.lease import Lease
 from .lab_tables import labels_text
+from .robot_text import plain
 
 
 def note_lease(alias: str, lease: Lease) -> None:
@@ -17,5 +18,5 @@ def note_lease(alias: str, lease: Lease) -> None:
     with contextlib.suppress(RobotNotRunningError, DataError):
         labels = labels_text(lease.labels)
         text = f"{lease.exporter} (lease {lease.name}{'; ' + labels if labels else ''})"
-        built_in.set_suite_metadata(f"Exporter of {alias}", text, top=False)
+        built_in.set_suite_metadata(f"Exporter of {alias}", plain(text), top=False)
         built_in.set_tags(f"exporter:{lease.exporter}")

@@ -52,4 +52,6 @@ def clock(moment: datetime) -> str:
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(_HEAD.format(html.escape(title)) for title in titles)
     body = "".join("<tr>" + "".join(_CELL.format(html.escape(cell)) for cell in row) + "</tr>" for row in rows)
-    return f'<table style="border-spacing:0;font-size:inherit"><tr>{head}</tr>{body}</table>'
+    # It scrolls by itself where the window is narrow.
+    table = f'<table style="border-spacing:0;font-size:inherit"><tr>{head}</tr>{body}</table>'
+    return f'<div style="overflow-x:auto">{table}</div>'

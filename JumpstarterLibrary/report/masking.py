@@ -20,6 +20,7 @@ OPEN_POSITIONAL = 2
 OPEN_NAMED = ("target", "alias", "timeout", "security", "ca")
 
 LOGIN_KEYWORD = "logintoconsole"
+LOGIN_NAMED = ("username", "password", "login_prompt", "password_prompt", "prompt", "timeout", "console")
 
 _NAMED = re.compile(rf"({'|'.join(SECRET_ARGUMENTS)})=(.+)", re.DOTALL)
 _NO_SECRET = re.compile(rf"[$%]\{{[^{{}}]+\}}|({'|'.join(OPEN_NAMED)})=.*", re.DOTALL)
@@ -41,19 +42,30 @@ def mask_arguments(result: Any, redact: Redactor) -> None:
         elif _normal(text) == OPEN_KEYWORD and _normal(result.name) != "runkeywords":
             start = index + 1
         arguments.append(argument)
-    if _normal(result.name) == LOGIN_KEYWORD and len(arguments) > 1:
-        arguments[1] = _masked_password(arguments[0], arguments[1], redact)
+    if _normal(result.name) == LOGIN_KEYWORD:
+        arguments = _without_password(arguments, redact)
     if arguments != list(result.args):
         result.args = tuple(arguments)
 
 
-def _masked_password(username: Any, password: Any, redact: Redactor) -> Any:
-    """Masks a password that was written into the suite as plain text."""
-    value = password.removeprefix("password=") if isinstance(password, str) else ""
-    if not is_secret(username, value) or _NO_SECRET.fullmatch(value):
-        return password
-    redact.add(value)
-    return MASK
+def _without_password(arguments: list[Any], redact: Redactor) -> list[Any]:
+    """Masks a password that was written into the suite as plain text, in its place or by its name."""
+    places: dict[str, tuple[int, str, str]] = {}  # index, what stands before the value, and the value
+    for index, argument in enumerate(arguments):
+        text = argument if isinstance(argument, str) else ""
+        name, equals, value = text.partition("=")
+        if equals and name in LOGIN_NAMED:
+            places[name] = index, f"{name}=", value
+        elif index < 2:
+            places[LOGIN_NAMED[index]] = index, "", text
+    if "password" not in places:
+        return arguments
+    index, before, password = places["password"]
+    _, _, username = places.get("username", (0, "", ""))
+    if not is_secret(username, password) or re.fullmatch(r"[$%]\{[^{}]+\}", password):
+        return arguments
+    redact.add(password)
+    return [*arguments[:index], f"{before}{MASK}", *arguments[index + 1 :]]
 
 
 def mask_result(result: Any, redact: Redactor) -> None:

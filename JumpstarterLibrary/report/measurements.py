@@ -13,6 +13,7 @@ from ..journal.files import own_path
 from . import measurement_files as files
 from .measuring import Measurement, Measurements, with_unit
 from .output import journal_folder
+from .robot_text import plain
 
 Redact = Callable[[str], str]
 
@@ -85,7 +86,7 @@ def summary(measurements: Sequence[Measurement], redact: Redact = str) -> str:
     count = f"{len(measurements)} measured, " + (f"{len(bad)} outside the limit" if bad else "none outside a limit")
     named = [*bad, *(one for one in measurements if one.passed and one.limit), *(one for one in measurements if not one.limit)]
     shown = "; ".join(f"{one.name} {one.shown}" + (f" ({one.limit})" if one.limit else "") for one in named[:MOST_NAMED])
-    return _plain(redact(f"{count}: {shown}{'; ...' if len(named) > MOST_NAMED else ''}"))
+    return plain(redact(f"{count}: {shown}{'; ...' if len(named) > MOST_NAMED else ''}"))
 
 
 def metadata_table(measurements: Sequence[Measurement], redact: Redact = str) -> str:
@@ -103,7 +104,7 @@ def metadata_table(measurements: Sequence[Measurement], redact: Redact = str) ->
         times = f"{len(boot)} boot{'s' if len(boot) > 1 else ''}"
         rows.append((times, name, least if least == most else f"{least} to {most}", "", "", device))
     head = "| =test= | =measurement= | =value= | =limit= | =verdict= | =device= |"
-    return "\n".join([head, *("| " + " | ".join(_plain(redact(cell)) for cell in row) + " |" for row in rows[:MOST_ROWS])])
+    return "\n".join([head, *("| " + " | ".join(plain(redact(cell)) for cell in row) + " |" for row in rows[:MOST_ROWS])])
 
 
 def table(title: str, measurements: Sequence[Measurement], redact: Redact = str) -> str:
@@ -155,8 +156,3 @@ def _table(title: str, titles: Sequence[str], rows: Sequence[Sequence[tuple[str,
         f'<span style="opacity:.7">{html.escape(title)}</span>'
         f'<table style="border-spacing:0;font-size:inherit"><tr>{head}</tr>{body}</table>{rest}</div>'
     )
-
-
-def _plain(text: str) -> str:
-    """On one line, and nothing that Robot takes for a cell of a table or a link."""
-    return " ".join(text.split()).replace("|", "\u00a6")

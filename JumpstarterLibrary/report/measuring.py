@@ -117,6 +117,7 @@ class Measurement:
         Raises:
             MeasurementError: with value, unit and limit.
         """
+        __tracebackhide__ = True
         if not self.passed:
             where = f" of device '{self.device}'" if self.device else ""
             raise MeasurementError(
@@ -130,6 +131,8 @@ class Measurements:
 
     def __init__(self) -> None:
         self._all: list[Measurement] = []
+        self._by_test: dict[str, list[Measurement]] = {}
+        self._by_suite: dict[str, list[Measurement]] = {}
         self._lock = threading.Lock()
         self._suites: list[str] = []
         self._test = ""
@@ -229,17 +232,21 @@ class Measurements:
         )
         with self._lock:
             self._all.append(measurement)
+            self._by_test.setdefault(measurement.test, []).append(measurement)
+            self._by_suite.setdefault(measurement.suite, []).append(measurement)
         return measurement
 
     # ------------------------------------------------------------------ reading
 
     def of_test(self, name: str) -> list[Measurement]:
         """Returns those of a test."""
-        return [one for one in self if one.test == name]
+        with self._lock:
+            return list(self._by_test.get(name, ()))
 
     def of_suite(self, name: str) -> list[Measurement]:
         """Returns those of a suite, of its own tests, its setup and its teardown."""
-        return [one for one in self if one.suite == name]
+        with self._lock:
+            return list(self._by_suite.get(name, ()))
 
     def here(self) -> list[Measurement]:
         """Returns those of the running test; between tests, those of the running suite and of the suites in it."""

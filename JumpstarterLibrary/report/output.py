@@ -11,6 +11,9 @@ from urllib.parse import quote
 from robot.api import logger
 from robot.libraries.BuiltIn import BuiltIn
 
+PABOT_RESULTS = "pabot_results"
+"""Pabot's folder with the results of each process, in the output folder of the whole."""
+
 
 def journal_folder() -> Path | None:
     """Returns `${OUTPUT DIR}/jumpstarter`, or None when Robot does not run, writes no files, or nothing can be written there."""
@@ -33,9 +36,19 @@ def output_folder() -> Path:
 
 
 def log_folder() -> Path:
-    """Returns the folder of log.html, which may be elsewhere; links in it are relative to that."""
+    """Returns the folder of log.html, which may be elsewhere; links in it are relative to that.
+
+    Pabot's processes write no log of their own: the one that is made of all of them stands above the folder of their results.
+    """
     log = str(BuiltIn().get_variable_value("${LOG FILE}", "NONE"))
-    return output_folder() if log == "NONE" else Path(log).parent
+    if log != "NONE":
+        return Path(log).parent
+    folder = output_folder()
+    if BuiltIn().get_variable_value("${PABOTQUEUEINDEX}") is not None:
+        for results in folder.parents:
+            if results.name == PABOT_RESULTS:
+                return results.parent
+    return folder
 
 
 def link_address(path: Path) -> str:

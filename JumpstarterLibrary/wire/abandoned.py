@@ -6,12 +6,14 @@ import contextlib
 import threading
 from collections.abc import Callable
 
+from .interruptible import SoundEvent
+
 
 class Abandoned:
     """Says from another thread that something is not wanted any more, and wakes who waits for it."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._event = SoundEvent()
         self._lock = threading.Lock()
         self._acts: list[Callable[[], object]] = []
 

@@ -18,6 +18,8 @@ from typing import TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from .interruptible import SoundEvent
+
 T = TypeVar("T")
 
 CLOSE_BUDGET = 2.0
@@ -31,7 +33,7 @@ class EventLoopThread:
         self.process = os.getpid()
         self._portal: BlockingPortal | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._started = threading.Event()
+        self._started = SoundEvent()
         self._thread = threading.Thread(target=self._run, name="jumpstarter-event-loop", daemon=True)
         self._thread.start()
         self._started.wait()

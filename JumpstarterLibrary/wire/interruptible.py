@@ -21,6 +21,14 @@ class SoundCondition(threading.Condition):
     __exit__ = property(lambda self: self._lock.__exit__)
 
 
+class SoundEvent(threading.Event):
+    """An event with such a condition: one that was interrupted while it is set, or waited for, hangs nobody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cond = SoundCondition(threading.Lock())
+
+
 class _Threading(types.ModuleType):
     """`threading`, as gRPC's client sees it: with conditions that cannot be interrupted while they are entered."""
 

@@ -44,7 +44,7 @@ Values Can Be Kept
     Should Be True    ${volts} > 4.5 and ${amperes} > 0 and ${watts} > 0
 
 A Failed Assertion Tells Value And Limit
-    ${error} =    Run Keyword And Expect Error    DEVICE: Voltage:*    Get Voltage    >    4.5
+    ${error} =    Run Keyword And Expect Error    DEVICE: Voltage in V*    Get Voltage    >    4.5
     Should Contain    ${error}    0.0
     Should Contain    ${error}    4.5
 

@@ -1,7 +1,8 @@
 """A client in a process of its own, which does what it is told over standard input and answers with the times it took.
 
 Run as `python bench_contender.py KIND HOST`; KIND is `ours`, `upstream` or `raw` (nothing but gRPC's synchronous stubs), and
-for echoes of one byte `console` (ours), `upstream-stream` or `raw-stream`.
+for echoes of one byte `console` (ours), `upstream-stream` or `raw-stream`. For `leased` (ours) and `upstream-leased` HOST is a
+client configuration, with which they lease `board=mock`.
 """
 
 from __future__ import annotations
@@ -109,6 +110,33 @@ def raw_stream(host: str) -> Iterator[Act]:
             waiting.put(None)
 
 
+@contextlib.contextmanager
+def leased(config: str) -> Iterator[Act]:
+    """Leases by our library, and gives the lease back; gives the call."""
+    from datetime import timedelta
+
+    from JumpstarterLibrary.lab import held
+    from JumpstarterLibrary.lab.wish import Wish
+    from JumpstarterLibrary.sessions import Sessions
+
+    sessions = Sessions()
+    try:
+        wish = Wish(client_config=Path(config), selector="board=mock", acquisition_timeout=timedelta(seconds=60))
+        yield sessions.open(wish=wish, timeout=60).device.driver("power").on
+    finally:
+        sessions.close_all()
+        held.release_all()
+
+
+@contextlib.contextmanager
+def upstream_leased(config: str) -> Iterator[Act]:
+    """Leases by upstream's client, and gives the lease back; gives the call."""
+    from jumpstarter.config.client import ClientConfigV1Alpha1
+
+    with ClientConfigV1Alpha1.from_file(config).lease(selector="board=mock") as lease, lease.connect() as client:
+        yield client.power.on
+
+
 def _leaf(rows: Any) -> str:
     """The uuid of the only driver without children."""
     parents = {row.parent_uuid for row in rows if row.HasField("parent_uuid")}
@@ -166,7 +194,7 @@ def main() -> None:
     """Answers each line of standard input with one line."""
     kind, host = sys.argv[1:]
     kinds = {"ours": ours, "upstream": upstream, "raw": raw, "console": console, "upstream-stream": upstream_stream}
-    kinds |= {"raw-stream": raw_stream}
+    kinds |= {"raw-stream": raw_stream, "leased": leased, "upstream-leased": upstream_leased}
     opener = kinds[kind]
     with contextlib.ExitStack() as stack:
         opened: Act | None = None

@@ -1,10 +1,12 @@
 """The way to a leased exporter: our tunnel beside upstream's, through the same controller and router double.
 
-The client is the same raw one for all, in a process of its own, so that only the tunnels differ.
+The client is the same one for all, in a process of its own, so that only the tunnels differ. In the first rows it is a socket,
+and the router is the far end itself: that is what tunnels can do. In the others a flash and a dump go through all of the lab.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,8 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import bench_router
 import pytest
-from bench_contest import Contest, row
+from bench_contest import HERE, Contest, Turn, row
 from helpers.lab import Lab, start_lab
 from helpers.lab.tunnel import open_tunnel
 from helpers.processes import Process
@@ -40,7 +43,7 @@ SHOW = "import os, time; print('HOST=' + os.environ['JUMPSTARTER_HOST'], flush=T
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab with one exporter of ours."""
-    with start_lab(tmp_path_factory.mktemp("lab")) as running:
+    with start_lab(tmp_path_factory.mktemp("lab"), fronts=False) as running:
         running.start_session_exporter("bench", {"board": "mock"}, YAML)
         yield running
 
@@ -70,6 +73,20 @@ def hosts(lab: Lab) -> Iterator[dict[str, str]]:
         yield {"ours": leased.tunnel.path, "upstream": upstream, "plain": plain}
 
 
+@pytest.fixture
+def far_end(lab: Lab) -> Iterator[str]:
+    """A router that takes and gives bytes by itself, for connections that are made now: its address."""
+    folder = lab.ca_file.parent
+    command = [sys.executable, str(HERE / "bench_router.py"), str(folder / "server.key"), str(folder / "server.pem")]
+    with Process(command) as router:
+        port = router.wait_for_output("PORT=", SECONDS).split("=")[1]
+        lab.settings(router_endpoint=f"127.0.0.1:{port}")
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            lab.settings(router_endpoint="")
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tunnel") / "image"
@@ -78,14 +95,28 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("way", ["to", "from"])
+def test_what_a_tunnel_can_do(benchmark, lab, hosts, far_end, way):
+    def turn(*where: str) -> Turn:
+        command = [sys.executable, str(HERE / "bench_socket.py"), way, *where]
+        return lambda: float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=SECONDS).stdout)
+
+    turns = {name: turn(host) for name, host in hosts.items()} | {"bare stream": turn(far_end, str(lab.ca_file))}
+    contest = Contest().play(benchmark, turns, 2 * ROUNDS)
+    rates = ", ".join(f"{name} {bench_router.SIZE / 1e6 / contest.median(name):,.0f} MB/s" for name in turns)
+    text = f"tunnel, 256 MiB {way} a far end that costs little: ours / "
+    row(benchmark, f"{text}upstream's", contest.ratios("ours", "upstream"), bar=0.5, detail=rates)
+    row(benchmark, f"{text}a bare stream", contest.ratios("ours", "bare stream"), bar=None)
+
+
 @pytest.mark.parametrize(("command", "way"), [("flash", "to"), ("dump", "from")])
 def test_throughput(benchmark, hosts, image, command, way):
     with ExitStack() as stack:
         contenders = {name: stack.enter_context(TransferContender("raw", host, image)) for name, host in hosts.items()}
         contest = Contest().play(benchmark, {n: c.turn(command, 1, 0) for n, c in contenders.items()}, ROUNDS)
     rates = ", ".join(f"{name} {SIZE / 1e6 / contest.median(name):,.0f} MB/s" for name in contenders)
-    text = f"tunnel, 64 MiB {way} the exporter: ours / upstream's"
-    row(benchmark, text, contest.ratios("ours", "upstream"), bar=0.5, detail=rates)
+    text = f"tunnel, 64 MiB {way} the exporter through the test lab: ours / upstream's"
+    row(benchmark, text, contest.ratios("ours", "upstream"), bar=None, detail=rates)
 
 
 def test_latency(benchmark, hosts, contender):
@@ -93,3 +124,15 @@ def test_latency(benchmark, hosts, contender):
     contest = Contest().play(benchmark, turns, 20)
     text = "tunnel, a call through it: ours / upstream's"
     row(benchmark, text, contest.ratios("ours", "upstream"), bar=None, detail=contest.summary())
+
+
+def test_lease(benchmark, tmp_path, contender):
+    """The lab's exporter is free, and ready at once: what is left is what the clients take for it."""
+    with start_lab(tmp_path, fronts=False) as lab:
+        lab.start_session_exporter("bench", {"board": "mock"})
+        turns = {}
+        for kind in ("leased", "upstream-leased"):
+            turns[kind] = contender(kind, str(lab.client_config(kind))).turn("sessions", 1, 1)
+        contest = Contest().play(benchmark, turns, ROUNDS)
+    text = "lease by a selector, first call, close, release: ours / upstream's"
+    row(benchmark, text, contest.ratios("leased", "upstream-leased"), bar=None, detail=contest.summary("ms"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,8 +39,12 @@ class Exporter:
         self.names = names
         self.asked: list[str] = []
         self.meanwhile = lambda: None
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
 
     def report(self, *_: Any, **__: Any) -> Any:
+        self.is_asked.set()
+        assert self.may_answer.wait(10)
         root = pb.DriverInstanceReport(uuid="new-root")
         below = [pb.DriverInstanceReport(uuid=f"new-{n}", parent_uuid="new-root", labels={NAME_LABEL: n}) for n in self.names]
         return pb.GetReportResponse(reports=[root, *below])
@@ -104,6 +109,36 @@ def test_after_a_break_the_drivers_are_found_before_anything_is_sent() -> None:
     assert call(way, exporter) == "done"
 
     assert exporter.asked == ["new-power"]
+
+
+def test_a_driver_that_another_thread_is_asking_for_is_waited_for() -> None:
+    exporter = Exporter()
+    exporter.may_answer.clear()
+    way = way_to(exporter)
+    way.broke()
+    asking = threading.Thread(target=way.find_again)
+    asking.start()
+    assert exporter.is_asked.wait(10)
+    threading.Timer(0.2, exporter.may_answer.set).start()
+
+    assert way.uuid("old-power") == "new-power"
+
+    asking.join()
+    assert way.generation == 1
+
+
+def test_another_threads_question_without_an_answer_is_waited_for_no_longer_than_allowed() -> None:
+    exporter = Exporter()
+    exporter.may_answer.clear()
+    way = way_to(exporter)
+    asking = threading.Thread(target=way.find_again)
+    asking.start()
+    assert exporter.is_asked.wait(10)
+
+    assert way.uuid("old-power", 0.05) == "old-power"
+
+    exporter.may_answer.set()
+    asking.join()
 
 
 def test_a_call_that_may_have_happened_is_never_sent_again() -> None:

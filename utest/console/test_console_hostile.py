@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from console_support import BareConsole, open_console
 
-from JumpstarterLibrary.client.console import Match, Mode, Watcher
+from JumpstarterLibrary.client.console import Match, Mode, Watcher, engine, looking
 from JumpstarterLibrary.client.console.patterns import Pattern
 from JumpstarterLibrary.drivers.console import MockConsole
 from JumpstarterLibrary.errors import ConsoleTimeoutError, ConsoleWatcherError, UsageError
@@ -184,3 +184,39 @@ def test_a_failed_wait_explains_itself_in_time_whatever_was_said(console, say, m
         console.wait_for_line(missing, timeout=0.5)
     assert time.monotonic() - begin < 0.5 + SLACK
     assert len(str(caught.value).encode()) <= 4096
+
+
+SLOW = r"PANIC(?= here)"
+"""Looked for line by line, as what it looks ahead to may not be on the next line."""
+
+
+def test_what_could_not_be_searched_in_time_is_not_said_to_be_missing(monkeypatch):
+    """It takes longer than `during`, and the moment of grace behind it."""
+    console = BareConsole()
+    for number in range(100):
+        console.say(f"{number}\n" * 1_000)
+    console.say("PANIC here\n")
+    monkeypatch.setattr(looking, "MOST_AT_ONCE", 1_000)
+    monkeypatch.setattr(engine, "GRACE", 0.0)
+    with pytest.raises(UsageError, match="took longer"):
+        console.should_not_appear(SLOW, 0.001, match=Match.REGEX, since="session start")
+    console.should_not_appear("never", 1, since="session start")
+
+
+def test_what_left_memory_before_it_was_searched_is_not_said_to_be_missing(monkeypatch):
+    """The device talks faster than a slow pattern is looked for, so memory forgets what was not looked at yet."""
+    console = BareConsole()
+    console.transcript._limit = 100_000
+    monkeypatch.setattr(looking, "MOST_AT_ONCE", 10_000)
+    poll = console.poll
+
+    def slow_poll(search):
+        found = poll(search)
+        if console.transcript.bytes_received < 1_000_000:
+            for number in range(20):
+                console.say("x" * 9_999 + "\n" + ("PANIC here\n" if number == 9 else ""))
+        return found
+
+    console.poll = slow_poll
+    with pytest.raises(UsageError, match="left memory"):
+        console.should_not_appear(SLOW, 0.3, match=Match.REGEX)

@@ -170,6 +170,31 @@ def test_each_start_has_its_own_stages():
     assert console.recorder.boot_stages() == {"first byte": 0.5, "kernel": 0.5}
 
 
+@pytest.mark.parametrize("noise", ["", "\0", "ro"])
+def test_the_prompt_of_the_start_before_is_no_stage_of_this_one(noise):
+    console, begin = Recorded(), time.monotonic() - 10
+    console.arrives("bench login: ", begin - 2)
+    console.recorder.power_on(begin)
+    if noise:
+        console.arrives(noise, begin + 0.5)
+        assert console.recorder.boot_stages() == {"first byte": 0.5}
+    console.arrives("\r\nU-Boot 2024.01\r\n", begin + 1)
+    assert "login" not in console.recorder.boot_stages()
+    console.arrives("[    0.000000] Linux version 6.6.0\r\nbench login: ", begin + 4)
+    assert console.recorder.boot_stages() == {"first byte": 0.5 if noise else 1.0, "loader": 1.0, "kernel": 4.0, "login": 4.0}
+
+
+def test_a_prompt_after_a_stream_that_broke_at_one_is_a_stage():
+    console, begin = Recorded(), time.monotonic()
+    console.arrives("bench login: ", begin - 12)
+    console.recorder.power_on(begin - 10)
+    with console.transcript.changed:
+        console.transcript.add_gap("unplugged")
+        console.recorder.broken()
+    console.arrives("bench login: ", begin - 5)
+    assert console.recorder.boot_stages() == {"first byte": 5.0, "login": 5.0}
+
+
 def test_a_prompt_that_goes_on_is_none_and_one_that_stands_is():
     console, begin = Recorded(), time.monotonic()
     console.recorder.power_on(begin - 10)

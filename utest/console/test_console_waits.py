@@ -156,6 +156,14 @@ class TestEnds:
         assert "line 100\n" not in str(caught.value)
         assert len(str(caught.value).encode()) < 4096
 
+    @pytest.mark.parametrize(
+        ("pattern", "is_lost"), [("temp=(d+)", True), ("(?<v>S+)$", True), (r"temp=(\d+)", False), ("pass+", False)]
+    )
+    def test_a_backslash_that_robot_took_away_is_told(self, console, pattern, is_lost):
+        with pytest.raises(ConsoleTimeoutError) as caught:
+            console.wait_for_line(pattern, match=Match.REGEX, timeout=0.05)
+        assert ("In Robot data that is written with two backslashes" in str(caught.value)) is is_lost
+
     def test_a_failed_wait_knows_of_power_that_was_switched_before_the_console_was_opened(self, console):
         journal = console.device.journal
         told = {}

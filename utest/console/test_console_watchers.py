@@ -326,3 +326,9 @@ def test_checking_while_the_device_talks_never_locks_up(console):
         console.transcript.mark()
     flood.join()
     assert console.watchers.count == 0
+
+
+def test_bytes_are_no_pattern_for_lines_and_are_refused_before_the_reader_stumbles_over_them():
+    """It once ended the stream at the first line, again and again."""
+    with pytest.raises(UsageError, match="Bytes can be waited for"):
+        Pattern("foo", Match.BYTES)

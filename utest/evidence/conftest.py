@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import seeded_faults
+from evidence_support import PATH
 from helpers.robot_run import RobotRun, RobotRunner
-
-HERE = Path(__file__).parent
-PATH = {"PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parent)))}
-"""What robot needs to find the keywords of these tests."""
 
 
 @pytest.fixture(scope="session")

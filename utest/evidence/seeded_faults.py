@@ -20,13 +20,16 @@ class Fault:
     on: str = BOARD
     setting: str = ""
     """Further settings of the test, as lines."""
+    hint: str = ""
+    """What the guide says beside the fault."""
 
 
+SILENT = "the exporter answered; look at power and cable, or wait with `since=power on` for what came before"
 NEVER = "Wait For Line On Console  never"
 
 FAULTS = (
     # The device, or the driver that stands for it, said no.
-    Fault("console is silent", f"{NEVER}  timeout=0.2s", "device", "did not say in time"),
+    Fault("console is silent", f"{NEVER}  timeout=0.2s", "device", "did not say in time", hint=SILENT),
     Fault("watcher is hit", "Fail On Console Output  Linux version|Boot And Log In", "device", "a watcher looks for"),
     Fault("watcher is hit at the end", "Fail On Console Output  Linux version|Power On|Sleep  0.8s", "device"),
     Fault("password is refused", "Power On|Login To Console  root  wrong  timeout=2s", "device"),
@@ -34,7 +37,7 @@ FAULTS = (
     Fault("text that must not come", "Power On|Should Not Be On Console  Linux  during=2s", "device"),
     Fault("measurement outside its limit", "Record Measurement  load  5  limit=<1", "device", "outside its limit"),
     Fault("voltage is another one", "Power On|Get Voltage  >  100", "device"),
-    Fault("file is not there", "Download File  nope.bin  ${TEMPDIR}/nope.bin", "device"),
+    Fault("file is not there on the device", "Download File  nope.bin  ${TEMPDIR}/nope.bin", "device"),
     Fault("time is over in a wait", f"In Time  {NEVER}  timeout=30s", "device", "while 'Wait For Line On Console' waited"),
     Fault("driver fails", "Call Driver Method  fail  RuntimeError  no light  driver=trouble", "device", on=BENCH),
     Fault("driver refuses a value", "Call Driver Method  fail  ValueError  too high  driver=trouble", "device", on=BENCH),
@@ -95,7 +98,7 @@ FAULTS = (
         "configuration",
         on=NOTHING,
     ),
-    Fault("image is not there", "Flash Image  ${TEMPDIR}/nope.img", "configuration"),
+    Fault("image is not there on the test's machine", "Flash Image  ${TEMPDIR}/nope.img", "configuration"),
     Fault("environment variable is not set", "Log  %{JUMPSTARTER_NOPE}", "configuration", "environment variable", on=NOTHING),
     # The test asked for something wrong, or its own check failed.
     Fault(
@@ -174,5 +177,7 @@ def suite() -> str:
 def table() -> str:
     """The faults as a table in Markdown."""
     titles = {"device": "DEVICE", "infrastructure": "INFRASTRUCTURE", "configuration": "CONFIGURATION", "test": "TEST"}
-    rows = [f"| {fault.name} | {titles.get(fault.expected, 'LIBRARY')} |" for fault in FAULTS]
+    rows = [
+        f"| {fault.name}{f': {fault.hint}' if fault.hint else ''} | {titles.get(fault.expected, 'LIBRARY')} |" for fault in FAULTS
+    ]
     return "\n".join(["| What happens | Class |", "|---|---|", *rows])

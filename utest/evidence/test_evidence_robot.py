@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATH
+from evidence_support import PATH
 from helpers.lab import start_lab
 from helpers.robot_run import RobotRun, RobotRunner
 
@@ -307,3 +307,10 @@ def test_a_lost_lease_leaves_evidence(run_robot: RobotRunner, tmp_path: Path) ->
     assert "board=mock" in found["session and lease text"]
     assert found["console console"] == "ok"
     assert found["snapshot video"] == "skipped"
+
+
+def test_a_collector_that_is_not_there_is_told_at_once(run_robot: RobotRunner) -> None:
+    head = "*** Settings ***\nLibrary    JumpstarterLibrary\n*** Test Cases ***\nOne\n"
+    run = run_robot(f"{head}    Collect On Failure    Get Driver Tre\n")
+
+    assert run.tests["One"].message.startswith("TEST: Cannot run 'Get Driver Tre' when the test fails: there is no keyword")

@@ -70,6 +70,7 @@ def test_class_evidence_and_health(pytester: pytest.Pytester, options: tuple[str
     }
     result.stdout.fnmatch_lines(["*Jumpstarter failure*", "Failure class: TEST \u2013 a check of the test itself failed."])
     result.stdout.fnmatch_lines(["Evidence: *test_check*evidence.zip (* pieces in * s)"])
+    result.stdout.fnmatch_lines(["FAILED *::test_device - DEVICE: *", "ERROR *::test_nobody - INFRASTRUCTURE: *"])
 
     output = pytester.path / "out" / ("gw0" if "-n" in options else "")
     index = json.loads((output / "test_check" / "evidence" / "index.json").read_text())
@@ -143,3 +144,23 @@ def test_no_report_that_breaks_ends_the_run(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1, failed=2, warnings=1)
     result.stdout.fnmatch_lines(["*Telling whose failure it is failed: ZeroDivisionError*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+SECRETS = """
+import pytest
+
+@pytest.mark.parametrize("word", ["hush-one", "hush-two"])
+def test_says(jumpstarter, word):
+    jumpstarter.device.connection.redact.add(word)
+"""
+
+
+def test_the_health_file_masks_the_secrets_of_each_tests_sessions(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SECRETS)
+    health = "--jumpstarter-health=health.jsonl"
+    result = pytester.runpytest_subprocess("-p", "no:xdist", "--jumpstarter-target=mock", health)
+
+    result.assert_outcomes(passed=2)
+    text = (pytester.path / "health.jsonl").read_text()
+    assert text.count("test_says") == 2
+    assert "hush" not in text

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import PATH
 from evidence_drivers import CONFIGURATION
+from evidence_support import PATH
 from helpers.robot_run import RobotRun, RobotRunner
 
 from JumpstarterLibrary.report import evidence_files

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-from conftest import PATH
+from evidence_support import PATH
 from helpers.robot_run import RobotRun, RobotRunner
+from robot.api import ExecutionResult
 
 pytestmark = pytest.mark.acceptance
 
@@ -106,3 +111,38 @@ def test_counts_and_console_tell_the_end_only(run: RobotRun) -> None:
     assert run.suite.metadata["Failure classes"] == "test 1, device 1, infrastructure 2"
     assert run.returncode == 4
     assert "Multiple tests with name" not in run.stdout
+
+
+AGAIN = """\
+*** Settings ***
+Library    JumpstarterLibrary    retry=INFRASTRUCTURE    retries=1
+*** Test Cases ***
+Dark
+    IF    '${LIGHT}' == 'off'    Fail    INFRASTRUCTURE: dark
+"""
+
+
+def test_what_ran_again_later_can_be_merged_after_the_attempts_were_taken_out(run_robot: RobotRunner, tmp_path: Path) -> None:
+    dark = run_robot(AGAIN, "--variable", "LIGHT:off").outputdir / "output.xml"
+    light = run_robot(AGAIN, "--variable", "LIGHT:on").outputdir / "output.xml"
+
+    def merged(first: Path) -> list[str]:
+        rebot(tmp_path / "merged.xml", "--merge", first, light)
+        return [test.status for test in ExecutionResult(tmp_path / "merged.xml").suite.all_tests]
+
+    assert merged(dark) == ["PASS", "FAIL"], "the guide says that it needs the modifier"
+    rebot(tmp_path / "last.xml", "--prerebotmodifier", "JumpstarterLibrary.retry.LastAttempts", dark)
+    assert merged(tmp_path / "last.xml") == ["PASS"]
+
+
+def test_nothing_is_repeated_where_robot_stops_at_the_first_failure(run_robot: RobotRunner) -> None:
+    run = run_robot(AGAIN + "Other\n    No Operation\n", "--variable", "LIGHT:off", "--exitonfailure")
+
+    assert attempts(run, "Dark") == [("FAIL", ["failure:infrastructure"])]
+    assert "is repeated" not in run.tests["Dark"].message
+    assert attempts(run, "Other") == [("FAIL", ["failure:infrastructure", "robot:exit"])]
+
+
+def rebot(output: Path, *arguments: object) -> None:
+    command = [sys.executable, "-m", "robot.rebot", "--nostatusrc", "--log", "NONE", "--report", "NONE", "--output", output]
+    subprocess.run([*map(str, command), *map(str, arguments)], check=True, capture_output=True, timeout=60)

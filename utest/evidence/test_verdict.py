@@ -115,3 +115,36 @@ def test_what_is_no_output_is_told(tmp_path: Path) -> None:
     assert told.returncode == 252
     assert "holds no tests" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+TEARDOWN = """\
+*** Settings ***
+Library    JumpstarterLibrary
+Suite Teardown    Fail    INFRASTRUCTURE: dark
+*** Test Cases ***
+Passes
+    No Operation
+Fails
+    Fail    DEVICE: no
+"""
+
+
+def test_a_failed_teardown_of_a_suite_keeps_the_class_of_what_failed_before(tmp_path: Path) -> None:
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "one.robot").write_text(TEARDOWN)
+    (tmp_path / "both" / "__init__.robot").write_text(
+        "*** Settings ***\nLibrary    JumpstarterLibrary\nSuite Teardown    Fail    CONFIGURATION: late\n"
+    )
+    told = verdict(run_both(tmp_path))
+
+    assert told.returncode == 1, told.stdout
+    assert "INFRASTRUCTURE  Both.One.Passes: the lab between test and device broke\n" in told.stdout
+    assert "DEVICE          Both.One.Fails: the device, or the driver that stands for it, said no\n" in told.stdout
+    rebot("--test", "Passes", "--output", tmp_path / "part.xml", "--log", "NONE", "--report", "NONE", tmp_path / "output.xml")
+    assert verdict(tmp_path / "part.xml").returncode == 2
+
+
+def run_both(folder: Path) -> Path:
+    command = [sys.executable, "-m", "robot", "--nostatusrc", "--outputdir", folder, "--log", "NONE", "--report", "NONE"]
+    subprocess.run([*map(str, command), str(folder / "both")], check=True, capture_output=True, timeout=60)
+    return folder / "output.xml"

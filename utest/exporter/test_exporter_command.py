@@ -127,7 +127,7 @@ def test_the_signal_also_ends_a_start_that_takes_long(tmp_path):
         ([], "the following arguments are required: target"),
         (["mok"], "did you mean 'mock'?"),
         (["mock", "--nonsense"], "unrecognized arguments: --nonsense"),
-        (["gone.yaml"], "Cannot read 'gone.yaml': No such file or directory."),
+        (["gone.yaml"], "Cannot read 'gone.yaml': No such file or directory (looked for in "),
         (["typo.yaml"], "typo.yaml:2: export.p: 'typ' is not a key of a driver entry; did you mean 'type'?"),
         (["unmade.yaml"], "unmade.yaml:2: export.p.type: Unmade cannot be made: RuntimeError: two lines"),
         (["mock", "--listen", "nowhere"], "'nowhere' is not an address to listen on: expected host:port or [IPv6]:port."),

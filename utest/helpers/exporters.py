@@ -64,8 +64,12 @@ class Exporter(Process):
     """What `JUMPSTARTER_HOST` takes: host:port or a socket path."""
 
     def freeze(self) -> None:
-        """Stops it without closing its connections (SIGSTOP)."""
+        """Stops it without closing its connections (SIGSTOP), and returns when all its threads stand still."""
         self.signal_all(signal.SIGSTOP)
+        end = time.monotonic() + 10
+        while not all(is_stopped(pid) for pid in self.pids()):
+            assert time.monotonic() < end, f"{self} cannot be frozen"
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Lets it go on (SIGCONT)."""
@@ -74,6 +78,15 @@ class Exporter(Process):
     def kill(self) -> None:
         """Ends it at once, with all its descendants (SIGKILL)."""
         self.kill_all()
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of a process is stopped, or it has ended."""
+    states = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            states.append(stat.read_text().rpartition(")")[2].split()[0])
+    return all(state in "TtZX" for state in states)
 
 
 @contextlib.contextmanager

@@ -164,7 +164,7 @@ class TestInsideShell:
     def test_failing_suite(self, run_robot: RobotRunner, shell: list[str]) -> None:
         run = run_robot(SUITE.format(target="").replace("> ", "< "), inside=shell)
         # The report is what counts here: `jmp shell` 0.9.0 with a local exporter swallows its command's exit code.
-        assert run.tests["Board Powers Up"].message.startswith("DEVICE: Voltage:")
+        assert run.tests["Board Powers Up"].message.startswith("DEVICE: Voltage in V of ")
 
     def test_our_pytest_class(self, tmp_path: Path, shell: list[str]) -> None:
         (tmp_path / "test_x.py").write_text("""\

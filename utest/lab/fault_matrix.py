@@ -22,6 +22,7 @@ from JumpstarterLibrary.client.images import Source
 from JumpstarterLibrary.client.resources import HANDLE, upload
 from JumpstarterLibrary.client.serial import SerialClient
 from JumpstarterLibrary.errors import FailureClass, JumpstarterError, SessionLostError
+from JumpstarterLibrary.lab import held
 from JumpstarterLibrary.sessions import DeviceSession
 
 DEADLINE = 1.5
@@ -252,4 +253,6 @@ def tidy(scene: Scene) -> None:
         scene.bench.sessions.close_all()
     for lease in lab.leases():
         lab.release_lease(lease["name"])
+    if scene.session is not None and scene.session.leased is not None:
+        held.discard(scene.session.leased.lease)
     lab.wait_for_status("slow-1", "AVAILABLE")

@@ -25,6 +25,9 @@ BROKEN = "broken controller"
 ENDINGS = (*QUIET_ENDINGS, *SIGNALS, BROKEN)
 PER_PROCESS = 50
 """Tests in one process; each leases for itself."""
+PATIENCE = 5.0
+"""Seconds in which a process that a second Ctrl-C ends has to be gone, or to say that Python lost it."""
+LOST = ("Execution forcefully stopped", "Exception ignored in", "SystemExit")
 BROKEN_DURATION = 25
 """Seconds that a lease lasts which cannot be given back."""
 
@@ -75,11 +78,14 @@ class Report:
     """Leases that were there after their process was gone."""
     wrong: list[str] = field(default_factory=list)
     """Runs that did not end as they should have."""
+    lost_signals: int = 0
+    """Second Ctrl-C that Python forgot, so that a third was sent."""
     seconds: float = 0.0
 
     def __str__(self) -> str:
         rows = [f"  {ending:<24}{self.ended[ending]:>6}" for ending in ENDINGS]
         total = f"{sum(self.ended.values())} sessions in {self.seconds:.0f} s, leases left: {len(self.left)}"
+        total += f", signals that Python lost: {self.lost_signals}"
         return "\n".join([total, *rows, *self.left, *self.wrong])
 
 
@@ -177,6 +183,7 @@ class Soak:
             if number % 2:  # half of them at once, while the first one still has its effects
                 process.wait_for_output("| FAIL |", 20)
             process.send_signal(signal.SIGINT)
+            self._insist(process)
         try:
             run = process.finish(40)
         finally:
@@ -185,6 +192,21 @@ class Soak:
             self._note_wrong(f"'{ending}' ended with 0: {run.stdout}")
         with self._lock:
             self.report.ended[ending] += 1
+
+    def _insist(self, process: RobotProcess) -> None:
+        """Sends the signal once more where Python has lost it, as a person would.
+
+        Robot ends itself by an exception from its signal handler. Where that strikes within a callback of a weak reference or a
+        `__del__`, Python prints and forgets it (`Exception ignored in`), and Robot goes on. No library can prevent that.
+        """
+        end = time.monotonic() + PATIENCE
+        while process.returncode is None and time.monotonic() < end:
+            if all(words in process.output for words in LOST):
+                with self._lock:
+                    self.report.lost_signals += 1
+                process.send_signal(signal.SIGINT)
+                return
+            time.sleep(0.05)
 
     def _break_controller(self, lanes: list[str]) -> None:
         lab = self._broken

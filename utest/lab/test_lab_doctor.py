@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from helpers.lab import Lab, start_lab
 from helpers.processes import Process
+
+from JumpstarterLibrary.drivers import MockPower
+from JumpstarterLibrary.exporter import Session
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +84,44 @@ def test_a_controller_that_is_away_is_infrastructure(lab: Lab) -> None:
 
     assert code == 4, text
     assert "Is the lab's controller up" in text
+
+
+def test_a_target_is_opened_and_the_lab_left_alone(lab: Lab) -> None:
+    lab.clear_requests()
+    code, text = doctor(lab, "mock")
+
+    assert code == 0, text
+    assert "video  jumpstarter_driver_ustreamer.client.UStreamerClient" in text
+    assert "controller" not in text
+    assert lab.requests("CreateLease") == []
+
+
+@pytest.mark.parametrize("arguments", [("127.0.0.1:1",), ()])
+def test_an_exporter_that_is_not_there_is_infrastructure(lab: Lab, arguments: tuple[str, ...]) -> None:
+    code, text = doctor(lab, *arguments, **({} if arguments else {"JUMPSTARTER_HOST": "127.0.0.1:1"}))
+
+    assert code == 4, text
+    assert "nobody listens there" in text
+
+
+def test_who_has_an_exporter_and_no_lab_needs_none(lab: Lab, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JMP_", "JUMPSTARTER_"))}
+    environment |= {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with Session(root_device=MockPower()) as session, session.serve_unix() as path:
+        command = [sys.executable, "-m", "JumpstarterLibrary", "doctor"]
+        with Process(command, env={**environment, "JUMPSTARTER_HOST": path}) as process:
+            code, text = process.wait(40), process.output
+
+    assert code == 0, text
+    assert "exporter        answers" in text
+    assert "lab             not looked at, and not needed for this device" in text
+
+
+def test_the_commands_are_told_to_whoever_names_none() -> None:
+    command = [sys.executable, "-m", "JumpstarterLibrary"]
+    told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    wrong = subprocess.run([*command, "docter"], capture_output=True, text=True, check=False)
+
+    assert all(name in told for name in ("doctor", "describe", "verdict"))
+    assert wrong.returncode == 2
+    assert "choose from" in wrong.stderr

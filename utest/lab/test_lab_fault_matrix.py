@@ -1,42 +1,14 @@
 """What breaks while nothing is under way, or a call: in time, of the right class, and then usable or clearly dead.
 
-`fault_matrix.py` has the table; two files share it, so that two processes can share the time.
+`fault_matrix.py` has the table, `conftest.py` the fixtures; two files share it, so that two processes can share the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from fault_matrix import FAULTS, NOISE, PROMISED, Scene, play, scene_in, tidy
-
-from JumpstarterLibrary.lab import lease as lease_module
+from fault_matrix import FAULTS, NOISE, PROMISED, Scene, play
 
 MOMENTS = ("idle", "in a call")
-
-
-@pytest.fixture(scope="module")
-def shared_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """One lab for all cells of this file; at the end it says by how much deadlines were outlived."""
-    with scene_in(tmp_path_factory.mktemp("matrix")) as scene:
-        yield scene
-
-
-@pytest.fixture(scope="module")
-def measured() -> Iterator[dict[str, float]]:
-    """By how many seconds each act outlived its deadline."""
-    found: dict[str, float] = {}
-    yield found
-    worst = sorted(found.items(), key=lambda one: -one[1])[:3]
-    print("\nlongest beyond the deadline:", ", ".join(f"{name} {over:+.2f} s" for name, over in worst))
-
-
-@pytest.fixture
-def scene(shared_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """The lab, in order; leases are looked at often."""
-    monkeypatch.setattr(lease_module, "WATCH_INTERVAL", 0.2)
-    yield shared_scene
-    tidy(shared_scene)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

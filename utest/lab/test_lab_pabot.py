@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from helpers.lab import Lab, start_lab
@@ -81,6 +84,45 @@ def test_four_processes_share_four_exporters_and_leave_no_lease(lab: Lab, tmp_pa
     assert all(f"exporter:{exporter}" in test.tags for exporter, test in zip(used, suite.all_tests, strict=True))
     journals = list((tmp_path / "output").rglob("*.jsonl"))
     assert len({path.read_text() for path in journals}) == SHARDS, journals
+
+
+LINKED = """\
+*** Settings ***
+Library           JumpstarterLibrary
+Suite Setup       Open Jumpstarter Session    mock
+
+*** Test Cases ***
+Shows {number}
+    Open Console
+    Power On
+    Wait For Line On Console    Linux    timeout=20s
+    Take Snapshot
+    Record Measurement    number    {number}    unit=A
+    Fail    no
+"""
+HREF = re.compile(r'(?:href|src)="((?!data:|#)[^"]+)"')
+
+
+def test_what_the_merged_log_links_is_there(tmp_path: Path) -> None:
+    """Journals, console files, snapshots and evidence of each process; timelines and measurements stand in the log itself."""
+    folder, output = tmp_path / "suites", tmp_path / "output"
+    folder.mkdir()
+    for number in (1, 2):
+        (folder / f"suite_{number}.robot").write_text(LINKED.format(number=number))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    line = [sys.executable, "-m", *PABOT, "--outputdir", str(output), str(folder)]
+    with Process(line, env={"PATH": path}, cwd=tmp_path) as process:
+        assert process.wait(120) == 2, process.output
+
+    tests = list(ExecutionResult(output / "output.xml").suite.all_tests)
+    said = {test.name: "".join(message.message for message in test.body.filter(messages=True)) for test in tests}
+    assert set(said) == {"Shows 1", "Shows 2"}
+    for name, text in said.items():
+        assert "jlt" in text, f"{name} has no timeline"
+        assert "number" in text
+    links = [html.unescape(unquote(link)) for link in HREF.findall(html.unescape((output / "output.xml").read_text()))]
+    assert {Path(link).suffix for link in links} >= {".jsonl", ".png", ".zip", ".txt", ".log"}
+    assert [link for link in links if not (output / link).exists()] == []
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def test_a_failing_driver_fails_the_test_with_our_message_only(
             '*    client.call("read")',
             "E   *DriverMethodNotFoundError: TEST: read() on the root driver*it is not a unary method*",
             "*    client.dut.power.on()",
-            "E   *DriverAttributeError: CONFIGURATION: the root driver of device '*' has no child 'dut'.*",
+            "E   *DriverAttributeError: CONFIGURATION: the root driver of device '*' has no child or method 'dut'.*",
         ]
     )
     assert_no_trace_of_ours(result)

@@ -93,7 +93,7 @@ def test_the_marker_chooses_a_target(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*STRICT, "--strict-markers", "--jumpstarter-target", "mock")
 
     result.assert_outcomes(passed=3, errors=2)
-    result.stdout.fnmatch_lines(["*CONFIGURATION: 'mokc' is not an address*"])
+    result.stdout.fnmatch_lines(["*CONFIGURATION: 'mokc' is not an address*Did you mean mock?*"])
     result.stdout.no_fnmatch_line("*JumpstarterLibrary/*.py*")
     result.stdout.fnmatch_lines(["*The marker jumpstarter takes one target: @pytest.mark.jumpstarter('mock')*"])
 

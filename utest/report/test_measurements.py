@@ -231,3 +231,29 @@ def test_measurement_of_a_nested_suite_counts_in_its_parent_only_between_tests()
     assert [one.name for one in measurements.here()] == ["x", "y"]
     assert [one.name for one in measurements.of_suite("A")] == ["y"]
     assert isinstance(measurements.of_suite("A.B")[0], Measurement)
+
+
+class CountedName(str):
+    """A name that counts how often it is compared."""
+
+    __slots__ = ()
+    comparisons = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        CountedName.comparisons += 1
+        return str.__eq__(self, other)
+
+
+def test_the_work_for_a_test_does_not_grow_with_the_tests_before_it() -> None:
+    measurements, tests = Measurements(), 500
+    for number in range(tests):
+        name = CountedName(f"Suite.Test {number}")
+        measurements.enter_test(name, CountedName("Suite"))
+        measurements.record(None, "load", number)
+        assert [one.value for one in measurements.of_test(name)] == [number]
+        assert [one.value for one in measurements.here()] == [number]
+        measurements.leave_test()
+
+    assert CountedName.comparisons < 10 * tests
+    assert len(measurements.of_suite("Suite")) == tests

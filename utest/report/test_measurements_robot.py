@@ -130,6 +130,9 @@ def test_pytest_fixture(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPat
     )
     run.assert_outcomes(passed=1, failed=1)
     run.stdout.fnmatch_lines(["*DEVICE: Measurement 'supply' of device 'mock' is 6 V, which is outside its limit 4..5 V.*"])
+    run.stdout.fnmatch_lines(["FAILED *::test_outside - DEVICE: *"])
+    run.stdout.no_fnmatch_line("*pytest_plugin.py*")
+    run.stdout.no_fnmatch_line("*PytestWarning*")
     rows = json.loads((pytester.path / "out" / "measurements.json").read_text())["measurements"]
     names = {(row["suite"], row["test"].partition("::")[2], row["name"]) for row in rows}
     assert {(file, test, name) for file, test, name in names if name != "boot: login"} == {

@@ -159,9 +159,10 @@ def test_what_an_assertion_says_has_a_class(run_robot: RobotRunner) -> None:
         "Wrong Driver\n    Power On    driver=console\n"
     )
 
-    assert run.tests["Not As Expected"].message.startswith("DEVICE: Voltage: '0")
+    voltage = "Voltage in V of the power driver 'power' of device 'mock': "
+    assert run.tests["Not As Expected"].message.startswith(f"DEVICE: {voltage}'0")
     assert run.tests["Own Message"].message.splitlines()[0] == "DEVICE: the board is off"
-    assert run.tests["Wrong Value"].message.startswith("TEST: ")
+    assert run.tests["Wrong Value"].message.startswith(f"TEST: {voltage}")
     assert run.tests["Wrong Driver"].message.splitlines()[0] == (
         "CONFIGURATION: 'console' of device 'mock' is a console driver, no power driver. Its power drivers: 'power'."
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.exporters import Exporter, start_upstream_exporter
+from helpers.exporters import Exporter, free_port, start_our_exporter, start_upstream_exporter
 from helpers.results import eventually
 from upstream_support import DRIVERS, ONE_SUPPLY, Tagged, opened, self_signed, tagged
 
@@ -316,3 +317,22 @@ def test_children_that_are_not_allowed_are_stand_ins_that_say_so() -> None:
         wider = upstream_clients(device).client(device.driver(""))
         assert type(wider.children["power"]).__name__ == "PowerClient", "what is allowed by now counts"
         assert wider.children["power"].on() is None
+
+
+def test_an_exporter_that_began_anew_is_found_by_upstreams_clients_too() -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    with ExitStack() as stack:
+        first = stack.enter_context(start_our_exporter("mock:power", listen=listen))
+        device = stack.enter_context(connect(listen, name="bench", timeout=20))
+        clients = upstream_clients(device)
+        before = clients.client(device.root, ["UNSAFE"])
+        clients.call(device.root, "on")
+
+        first.kill()
+        stack.enter_context(start_our_exporter("mock:power", listen=listen))
+        device.root.call("on")
+        clients.call(device.root, "off")
+
+        after = clients.client(device.root)
+        assert after.uuid != before.uuid
+        assert clients.client(device.root) is after

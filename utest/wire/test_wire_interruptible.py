@@ -12,9 +12,11 @@ import grpc._utilities
 import pytest
 from grpc._cython import cygrpc
 
-import JumpstarterLibrary.client  # noqa: F401 - makes gRPC's conditions sound
+from JumpstarterLibrary.client import connect  # makes gRPC's conditions sound
 from JumpstarterLibrary.client.channel import make_grpc_sound
-from JumpstarterLibrary.wire.interruptible import SoundCondition
+from JumpstarterLibrary.drivers.console import MockConsole
+from JumpstarterLibrary.exporter import Session
+from JumpstarterLibrary.wire.interruptible import SoundCondition, SoundEvent
 
 
 class Interruption(BaseException):
@@ -88,3 +90,27 @@ def test_a_call_has_one() -> None:
         call = channel.unary_unary("/none/none").future(b"", timeout=0.1)
         assert type(call._state.condition) is SoundCondition
         assert call.exception(timeout=5) is not None
+
+
+def test_an_event_that_is_interrupted_while_it_is_set_can_be_set_and_waited_for_by_others() -> None:
+    event = SoundEvent()
+
+    def trace(frame: FrameType, happening: str, argument: Any) -> Any:
+        if happening == "return" and frame.f_code.co_name == "__enter__":
+            raise Interruption
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        event.set()
+    finally:
+        sys.settrace(before)
+    assert event.wait(5)
+    assert is_free(event._cond)  # last, as it does not give back what it takes
+
+
+def test_what_reads_consoles_and_streams_has_such_events() -> None:
+    with Session(root_device=MockConsole()) as session, session.serve_unix() as path, connect(path) as device:
+        reader = device.root.open_console()._reader
+        assert {type(event) for event in (reader._stopped, reader._retry, reader._stream._drained)} == {SoundEvent}

@@ -46,10 +46,16 @@ class BootStages:
         self.looking = False
         """Whether there is anything to look for; a look costs nothing otherwise."""
         self._prompt: float | None = None  # since when the open line may be a login prompt
+        self._before = ""  # what stood on the open line when the device was switched on: no stage of this start
 
-    def power_on(self, now: float) -> None:
-        """The device is about to be switched on."""
+    def power_on(self, now: float, open_line: str = "") -> None:
+        """The device is about to be switched on, while this line has not ended: often the prompt of the start before."""
         self.reached, self.begin, self.looking, self._prompt = {}, now, True, None
+        self._before = open_line
+
+    def cut(self) -> None:
+        """The stream broke, and the open line with it."""
+        self._before = ""
 
     def look(self, finished: str, open_line: str, now: float) -> list[str]:
         """Looks at the lines that a chunk finished and at the open line, empty if it is a long one.
@@ -63,6 +69,8 @@ class BootStages:
             return []
         self.reached.setdefault(FIRST_BYTE, now)
         self.settle(now)
+        if self._before:
+            finished, open_line, self._before = self._said_since_power_on(finished, open_line)
         if finished:
             for stage, words in _SAID_BY.items():
                 # A kernel may tell of the loader, but not the other way round.
@@ -81,3 +89,9 @@ class BootStages:
             return []
         self.reached[LOGIN], self._prompt, self.looking = self._prompt, None, False
         return [LOGIN]
+
+    def _said_since_power_on(self, finished: str, open_line: str) -> tuple[str, str, str]:
+        """Takes away what stood on the line before; also returns what still stands there."""
+        if finished:
+            return finished.removeprefix(self._before), open_line, ""
+        return finished, open_line.removeprefix(self._before), self._before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -12,10 +13,11 @@ from ...journal import ConsoleClosed, ConsoleGap, ConsoleOpened, ConsoleSent
 from ...wire.deadline import Deadline, Timeout, in_words, seconds
 from ...wire.secrets import is_secret
 from ..failures import Act
-from .commands import LOGIN_PROMPT, PASSWORD_PROMPT, Login, Shell
+from .commands import Shell
 from .explain import explain_timeout
 from .files import ConsoleFiles
 from .framing import without_frames
+from .login import LOGIN_PROMPT, PASSWORD_PROMPT, Login
 from .masking import TextMask
 from .options import ConsoleOptions
 from .reader import ConsoleReader
@@ -88,14 +90,20 @@ class Console(ConsoleWaits):
 
     def close(self) -> None:
         """Ends the reader and the stream. What was said can still be looked at."""
-        if not self._closed:
+        if self._closed:
+            return
+        with contextlib.ExitStack() as rest:  # each of it, also if Robot's timeout or Ctrl-C ends another
+            rest.callback(self._note_close)
+            if self._files is not None:
+                rest.callback(self._files.close)
+            rest.callback(self._reader.close)
+            rest.callback(self._reader.close)  # twice, as an interrupt may come before the first line of the first one
             self._closed = True
             self.transcript.wake()
-            self._reader.close()
-            if self._files is not None:
-                self._files.close()
-            self.recorder.flush()
-            self.device.journal.append(ConsoleClosed(console=self.name, received=self.transcript.bytes_received))
+
+    def _note_close(self) -> None:
+        self.recorder.flush()
+        self.device.journal.append(ConsoleClosed(console=self.name, received=self.transcript.bytes_received))
 
     @property
     def closed(self) -> bool:
@@ -124,7 +132,7 @@ class Console(ConsoleWaits):
             position = self.transcript.bytes_received
             finished = self.transcript.add_gap(broken) if broken else self.transcript.append(data)
             self.watchers.look(finished, self.transcript)
-            stages = () if broken else self.recorder.looked_at(finished)
+            stages = self.recorder.broken() if broken else self.recorder.looked_at(finished)
         if data:
             self.recorder.received(position, len(data), self.transcript.last_byte)
         self.recorder.tell(stages)

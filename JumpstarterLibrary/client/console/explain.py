@@ -44,6 +44,7 @@ def explain_timeout(console: Console, missing: str, length: str, waited: float, 
         f"{_said(console)} since the console was opened)."
     )
     details = [
+        _lost_backslash(missing),
         _nearest(missing, lines, begin, time.monotonic() - waited),
         _silence(console),
         _state(console),
@@ -64,6 +65,14 @@ def _masked(
         return []
     texts = in_pieces("\n".join(line for _, line in lines)).split("\n")
     return [(when, redact(text)) for (when, _), text in zip(lines, texts, strict=True)]
+
+
+def _lost_backslash(missing: str) -> str:
+    """`(d+)` was mostly meant as `(\\d+)`: Robot takes a single backslash away."""
+    lost = re.search(r"regex '.*?(?<![\\\w])([dDsSwW][+*])(?!\w)", missing)
+    return (
+        f"  is it '{lost[1]}', or should it be '\\{lost[1]}'? In Robot data that is written with two backslashes" if lost else ""
+    )
 
 
 def _said(console: Console) -> str:
@@ -88,7 +97,7 @@ def _nearest(missing: str, lines: list[tuple[float, str]], begin: float, wait: f
             # The quick one counts letters wherever they stand: enough to leave out most lines, and no likeness.
             if matcher.quick_ratio() > best and (ratio := matcher.ratio()) > best:
                 best, best_line, best_time = ratio, line, when
-    before = " (said before this wait)" if best_time < wait else ""
+    before = " (said before this wait; since=power on looks there, too)" if best_time < wait else ""
     return f"  nearest: {best_time - begin:+.3f} s  {_short(best_line)}{before}" if best_line else ""
 
 

@@ -124,4 +124,9 @@ def is_mark(pattern: str) -> bool:
 
 def _closed(command: str) -> str:
     """Sees to it that what stands behind a command is not swallowed or spoiled by its end, such as a comment, an `&` or a `;`."""
-    return "eval '" + command.replace("'", "'\\''") + "'"
+    return f"eval '{in_quotes(command)}'"
+
+
+def in_quotes(text: str) -> str:
+    """Returns how a text stands between single quotes, where a shell cannot have one."""
+    return text.replace("'", "'\\''")

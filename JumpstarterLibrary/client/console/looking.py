@@ -48,6 +48,8 @@ class ConsoleLooks:
     """Whether the stream is there only while the device is on: then it is no trouble of the lab that it is not open."""
     behind = False
     """Whether there is more than the last look took in."""
+    overtaken = False
+    """Whether something has left memory before a search came to it; whoever wants to know sets it back first."""
     _text_cursor = 0
     _raw_cursor = 0
 
@@ -145,6 +147,9 @@ class ConsoleLooks:
         """
         view = self.transcript.view(search.position, MOST_AT_ONCE)
         self.behind = not view.complete
+        # Two positions may also be apart because a line was written over.
+        apart = view.open_start if not view.segments else view.segments[0].start
+        self.overtaken |= search.position < min(apart, self.transcript.lost_before)
         found = search.in_lines(view)
         # As quiet as it was when we looked: searching takes time, and more may have come meanwhile.
         if not found and view.open_line and view.quiet >= seconds(self.options.settle):

@@ -15,6 +15,10 @@ LONGEST_HELD = 4096
 
 _BETWEEN = rb"(?:\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-OQ-WYZ`-~]| \r|[\x00\a\b\r\n])*"
 """What a device may put between two letters that it echoes: colours, titles, line breaks of the terminal."""
+LONG = 40
+"""Letters from which on a secret is written with a call of the pattern for what stands between: a token has a thousand letters,
+and as many copies of that pattern take seconds to compile. A short one is found quicker with copies."""
+_CALL, _CALLED = b"(?&between)", b"(?(DEFINE)(?P<between>" + _BETWEEN + b"))"
 
 
 class StreamMask:
@@ -80,8 +84,8 @@ class StreamMask:
         if (known := self._secrets()) != self._known:
             self._known = known
             longest_first = sorted(known, key=len, reverse=True)  # where one secret begins another
-            self._pieces = [regex.compile(_in_pieces(secret)) for secret in longest_first]
-            self._pattern = regex.compile(b"|".join(map(_in_pieces, longest_first))) if known else None
+            self._pieces = [_compiled([secret]) for secret in longest_first]
+            self._pattern = _compiled(longest_first) if known else None
 
     def _begun_in(self, data: bytes) -> int:
         """Where the first secret begins that may go on behind the end; the end if none does."""
@@ -123,5 +127,12 @@ class TextMask:
         return regex.compile("|".join("\n?".join(map(regex.escape, secret)) for secret in known)) if known else None
 
 
+def _compiled(secrets: list[str]) -> Any:
+    pattern = b"|".join(map(_in_pieces, secrets))
+    # What is called stands behind: in front it would hide the first letters from the quick search for them.
+    return regex.compile(b"(?:" + pattern + b")" + _CALLED if _CALL in pattern else pattern)
+
+
 def _in_pieces(secret: str) -> bytes:
-    return _BETWEEN.join(regex.escape(bytes([byte])) for byte in secret.encode())
+    between = _BETWEEN if len(secret) < LONG else _CALL
+    return between.join(regex.escape(bytes([byte])) for byte in secret.encode())

@@ -55,12 +55,14 @@ class Pattern:
     """A pattern, checked before anything is sent to the device.
 
     Raises:
-        UsageError: it is empty, matches the empty text, or is no regular expression.
+        UsageError: it is empty, matches the empty text, is no regular expression, or is of bytes, which no line has.
     """
 
     def __init__(self, text: str, match: Match = Match.CONTAINS) -> None:
         self.text = text
         self.match = match
+        if match is Match.BYTES:
+            raise UsageError("Bytes can be waited for with Wait For Line On Console and Wait For Bytes On Console only.")
         if not text:
             raise UsageError("An empty pattern would match everything.")
         if "\n" in text and match is not Match.REGEX:

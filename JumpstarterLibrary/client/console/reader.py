@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from ...errors import DriverError, InfrastructureError, JumpstarterError, SessionClosedError
+from ...wire.interruptible import SoundEvent
 from ..connection import Connection
 from ..failures import Act
 from ..streams import ByteStream
@@ -50,8 +51,8 @@ class ConsoleReader:
     ) -> None:
         self._connection, self._act, self._uuid, self._timeout = connection, act, uuid, timeout
         self._transcript, self._arrived = transcript, arrived
-        self._stopped = threading.Event()
-        self._retry = threading.Event()
+        self._stopped = SoundEvent()
+        self._retry = SoundEvent()
         self.problem: JumpstarterError | None = None
         """Why the stream is not open now, if it is not."""
         self._stream: ByteStream | None = None
@@ -91,7 +92,7 @@ class ConsoleReader:
         self._retry.set()
 
     def close(self) -> None:
-        """Ends the thread and the stream."""
+        """Ends the thread and the stream; may be called again where an interrupt cut it short."""
         self._stopped.set()
         self._retry.set()
         if stream := self._stream:

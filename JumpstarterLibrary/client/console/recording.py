@@ -58,6 +58,11 @@ class Recorder:
             return []
         return self._stages(boot.look(finished, transcript.short_open_line(LONGEST_PROMPT), transcript.last_byte))
 
+    def broken(self) -> list[BootStage]:
+        """The stream broke; called like `looked_at`."""
+        self._boot.cut()
+        return []
+
     def tell(self, stages: Iterable[BootStage]) -> None:
         """Writes stages down."""
         for stage in stages:
@@ -67,7 +72,7 @@ class Recorder:
         """The device is about to be switched on."""
         with self._transcript.changed:
             stages = self._stages(self._boot.settle(now))
-            self._boot.power_on(now)
+            self._boot.power_on(now, self._transcript.short_open_line(LONGEST_PROMPT))
         self.tell(stages)
 
     def boot_stages(self) -> dict[str, float]:

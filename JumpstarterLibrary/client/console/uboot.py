@@ -184,11 +184,11 @@ class UBoot:
             shown = console.transcript.open_line
             if not deadline.expired and not (self._interrupt(deadline) and self._echoed(line, deadline)):
                 raise self._error(
-                    f"it did not take the line {_shown(line)} as it is, so nothing was run. It showed {_shown(shown)}. Is the "
-                    "line too long for it? If characters were lost on the way, type slower: char_delay= of Open Console."
+                    f"it did not take the line {self._shown(line)} as it is, so nothing was run. It showed {self._shown(shown)}. "
+                    "Is the line too long for it? If characters were lost on the way, type slower: char_delay= of Open Console."
                 )
             if deadline.expired:
-                raise console.in_vain(f"no echo of {_shown(line)} from U-Boot", deadline, began=began)
+                raise console.in_vain(f"no echo of {self._shown(line)} from U-Boot", deadline, began=began)
         behind = console.mark().text
         console.write(console.options.newline, timeout=max(deadline.remaining, KEY_INTERVAL))
         return behind
@@ -266,6 +266,11 @@ class UBoot:
         printed = self._console.device.connection.redact(result.stdout)[:500]
         return self._error(f"'{result.command}' ended with exit status {result.rc} and printed '{printed}'.")
 
+    def _shown(self, line: str) -> str:
+        """A line for a message. Secrets are masked before it is cut, as half a secret would not be recognised."""
+        line = self._console.device.connection.redact(without_frames(line))
+        return f"'{line}'" if len(line) <= LONGEST_SHOWN else f"'{line[:LONGEST_SHOWN]}…' ({len(line)} characters)"
+
     def _error(self, text: str) -> ConsoleError:
         redact = self._console.device.connection.redact
         return ConsoleError(redact(f"U-Boot on console '{self._console.name}' of '{self._console.device.name}': {text}"))
@@ -342,8 +347,3 @@ def quotings(value: str) -> list[str]:
     # U-Boot's shell takes backslashes away even between single quotes; its newer parser, and other shells, do not.
     escaped = [value.replace("\\", "\\\\"), value]
     return list(dict.fromkeys("'" + text.replace("'", "'\\''") + "'" for text in escaped))
-
-
-def _shown(line: str) -> str:
-    line = without_frames(line)
-    return f"'{line}'" if len(line) <= LONGEST_SHOWN else f"'{line[:LONGEST_SHOWN]}…' ({len(line)} characters)"

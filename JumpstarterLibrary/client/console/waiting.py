@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ...errors import ConfigurationError, ConsoleLostError, ConsoleTimeoutError, UsageError
+from ...errors import ConsoleLostError, ConsoleTimeoutError, UsageError
 from ...wire.deadline import Deadline, Timeout, in_words, seconds
 from .engine import BytesLookout, keep_looking
 from .looking import LONGEST_LAST_LINE, ConsoleLooks
@@ -144,6 +144,7 @@ class ConsoleWaits(ConsoleLooks):
 
         Raises:
             ConsoleError: it appeared.
+            UsageError: the device says more than can be searched.
         """
         place = self.place(since)
         if place.text < self.transcript.lost_before:
@@ -152,11 +153,31 @@ class ConsoleWaits(ConsoleLooks):
                 "memory, so nobody can say whether it was said there. Use Fail On Console Output, which looks at all times."
             )
         search = SingleSearch(_pattern(pattern, match), place.text)
+        self.overtaken = False
         if found := self.look_for(search, during):
             raise self._error(f"said what it should not: {search.pattern} in the line '{found[0].line}'.")
         if pending := self.pending(search):  # on the open line, which goes on: it was said all the same
             raise self._error(f"said what it should not: {search.pattern} in the line '{pending[0].line}'.")
+        self._check_searched(search, during)
         self._check_heard(place, f"did not say {search.pattern} within {in_words(during)}")
+
+    def _check_searched(self, search: SingleSearch, during: Timeout) -> None:
+        """What was not said is known only of what was looked at.
+
+        Raises:
+            UsageError: some has left memory before that, or there was no time for all of it.
+        """
+        instead = "Use Fail On Console Output, which looks at all times."
+        if self.overtaken:
+            raise UsageError(
+                f"{self.title} says so much that a part of it has left memory before it was searched, so nobody can say whether "
+                f"{search.pattern} was said there. {instead}"
+            )
+        if self.behind:
+            raise UsageError(
+                f"Searching what {self.title} said for {search.pattern} took longer than {in_words(during)}, so nobody can say "
+                f"whether the rest has it. Give a longer during=, or a simpler pattern. {instead}"
+            )
 
     def should_be_idle(self, during: Timeout) -> None:
         """Fails if the device says anything within a while.
@@ -214,6 +235,4 @@ class ConsoleWaits(ConsoleLooks):
 def _pattern(pattern: str | Pattern, match: Match) -> Pattern:
     if isinstance(pattern, Pattern):
         return pattern
-    if match is Match.BYTES:
-        raise ConfigurationError("Bytes can be waited for with Wait For Line On Console and Wait For Bytes On Console only.")
     return Pattern(pattern, match)

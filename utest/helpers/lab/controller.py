@@ -183,7 +183,8 @@ class ControllerService(jumpstarter_pb2_grpc.ControllerServiceServicer):
             "iat": now,
             "jti": str(uuid.uuid4()),
         }
-        pair = {"router_endpoint": self._router_endpoint, "router_token": tokens.make(claims, self._world.router_key)}
+        endpoint = self._world.settings.router_endpoint or self._router_endpoint
+        pair = {"router_endpoint": endpoint, "router_token": tokens.make(claims, self._world.router_key)}
         listener = self.listeners.get(lease.name)
         if listener is None:
             refuse(f"exporter is not listening on lease {lease.name}", grpc.StatusCode.UNAVAILABLE)

@@ -352,7 +352,7 @@ def _with_config(arguments: Sequence[str], config: Path | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def start_lab(tmp_path: Path, *, fronts: bool = True, timeout: float = 30, **settings: float) -> Iterator[Lab]:
+def start_lab(tmp_path: Path, *, fronts: bool = True, timeout: float = 30, **settings: float | str) -> Iterator[Lab]:
     """Runs a controller and a router in a child process until the block ends.
 
     Args:

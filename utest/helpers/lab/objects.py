@@ -26,6 +26,8 @@ class Settings:
     token_life: float = 365 * 86400.0
     routers: int = 1
     """0: `Dial` finds no router."""
+    router_endpoint: str = ""
+    """A router of the test's own, which `Dial` names instead of the double's."""
 
 
 @dataclass

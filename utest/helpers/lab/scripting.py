@@ -143,7 +143,7 @@ class Scripting:
         """All tokens that were issued to someone until now are expired: `UNKNOWN` "… token is expired …" (§8.11)."""
         self.script("expire_tokens", name=name, kind=kind)
 
-    def settings(self, **changes: float) -> dict[str, float]:
+    def settings(self, **changes: float | str) -> dict[str, float | str]:
         """Changes times and limits; returns all. See `helpers.lab.objects.Settings`."""
         return self.script("settings", **changes)
 

@@ -220,7 +220,7 @@ class Double:
         self._world.skew = skew
         self._world.changed()
 
-    def settings(self, **changes: float) -> dict[str, float]:
+    def settings(self, **changes: float | str) -> dict[str, float | str]:
         self._world.settings = dataclasses.replace(self._world.settings, **changes)
         self._world.changed()
         return dataclasses.asdict(self._world.settings)
