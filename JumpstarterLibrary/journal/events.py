@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Event:
-    """One thing that happened."""
+    """One thing that happened. Representation and comparison stand here: made for each kind, they took a third of this import."""
 
     kind: ClassVar[str] = "event"
     monotonic: float = field(default_factory=time.monotonic)
     wall: float = field(default_factory=time.time)
 
+    def __repr__(self) -> str:
+        values = (f"{its.name}={getattr(self, its.name)!r}" for its in fields(self))
+        return f"{type(self).__name__}({', '.join(values)})"
 
-@dataclass(slots=True)
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(getattr(self, its.name) == getattr(other, its.name) for its in fields(self))
+
+    __hash__ = None  # type: ignore[assignment]  # what can be changed has no hash
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class SessionOpened(Event):
     """A device session was opened."""
 
@@ -28,7 +37,7 @@ class SessionOpened(Event):
     drivers: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SessionLost(Event):
     """The connection broke while the session was open."""
 
@@ -37,7 +46,7 @@ class SessionLost(Event):
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SessionRegained(Event):
     """The connection is there again after a break that was not the session's end."""
 
@@ -49,7 +58,7 @@ class SessionRegained(Event):
     """How long it was gone."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SessionClosed(Event):
     """The session was closed on purpose."""
 
@@ -57,7 +66,7 @@ class SessionClosed(Event):
     alias: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CallEnded(Event):
     """A driver call came back, or failed, or was given up; its times are those of its end."""
 
@@ -74,7 +83,7 @@ class CallEnded(Event):
     streaming: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TransferEnded(Event):
     """A file went to or came from a driver, or did not; its times are those of its end."""
 
@@ -94,7 +103,7 @@ class TransferEnded(Event):
     """`ok`, `interrupted`, or the class of the error."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ForwardingOpened(Event):
     """A port or socket of this machine leads to a driver from now on."""
 
@@ -103,7 +112,7 @@ class ForwardingOpened(Event):
     address: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ForwardingFailed(Event):
     """A connection through a forwarding was refused or broke; the forwarding goes on."""
 
@@ -113,7 +122,7 @@ class ForwardingFailed(Event):
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ForwardingClosed(Event):
     """A forwarding was ended."""
 
@@ -128,7 +137,7 @@ class ForwardingClosed(Event):
     received: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class PowerSwitched(Event):
     """A power driver was told to switch, and said that it did."""
 
@@ -138,7 +147,7 @@ class PowerSwitched(Event):
     """`on`, `off` or `rescue`."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Reading(Event):
     """One power reading."""
 
@@ -150,7 +159,7 @@ class Reading(Event):
     """Amperes."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class LogLine(Event):
     """One line of the exporter's log; its times are those of its arrival."""
 
@@ -162,7 +171,7 @@ class LogLine(Event):
     """Path of the driver that wrote it, where the exporter says so (ours does)."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class LogGap(Event):
     """Lines of the exporter's log are missing here."""
 
@@ -170,7 +179,7 @@ class LogGap(Event):
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConsoleOpened(Event):
     """A console was opened; what it says is in its transcript and its file, with the same clock."""
 
@@ -178,7 +187,7 @@ class ConsoleOpened(Event):
     console: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConsoleSent(Event):
     """Something was sent to a console."""
 
@@ -188,7 +197,7 @@ class ConsoleSent(Event):
     """What was sent, shortened, secrets masked."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConsoleReceived(Event):
     """The device said something; its times are those of the arrival of the first byte.
 
@@ -203,7 +212,7 @@ class ConsoleReceived(Event):
     """Bytes."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConsoleMatched(Event):
     """A wait found what it waited for; its times are those of the arrival of what it found."""
 
@@ -214,7 +223,7 @@ class ConsoleMatched(Event):
     """Shortened, secrets masked."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConsoleHit(Event):
     """A watcher saw what must not appear; its times are those of the arrival."""
 
@@ -225,7 +234,7 @@ class ConsoleHit(Event):
     """Shortened, secrets masked."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BootStage(Event):
     """The device reached a stage of its start; its times are those of the arrival of what shows it."""
 
@@ -237,7 +246,7 @@ class BootStage(Event):
     """Seconds since the device was told to switch on."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConsoleGap(Event):
     """The stream of a console broke; what the device says until it is open again is not known."""
 
@@ -246,7 +255,7 @@ class ConsoleGap(Event):
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ConsoleClosed(Event):
     """A console was closed."""
 
@@ -256,7 +265,7 @@ class ConsoleClosed(Event):
     """Bytes."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Measured(Event):
     """The suite recorded a measurement."""
 
@@ -270,7 +279,7 @@ class Measured(Event):
     """True as well where there is no limit."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TestStarted(Event):
     """A test began."""
 
@@ -279,7 +288,7 @@ class TestStarted(Event):
     name: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TestEnded(Event):
     """A test ended."""
 
@@ -289,7 +298,7 @@ class TestEnded(Event):
     status: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class KeywordStarted(Event):
     """A keyword of this library began."""
 
@@ -297,7 +306,7 @@ class KeywordStarted(Event):
     name: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class KeywordEnded(Event):
     """A keyword of this library ended."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 LIKENESS = 0.7
@@ -11,4 +10,6 @@ LIKENESS = 0.7
 
 def near(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Returns the known names that look like a wrong one, the nearest first; none if none really does."""
+    import difflib  # late: most runs have no wrong names
+
     return difflib.get_close_matches(name, list(known), n=most, cutoff=LIKENESS)

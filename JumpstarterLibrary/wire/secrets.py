@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 import threading
 from collections.abc import Iterator
 
 MASK = "<secret>"
-_MASKS = (MASK, html.escape(MASK))
-
+_MASKS = (MASK, "&lt;secret&gt;")
+"""As it is, and as HTML has it."""
 
 SHORTEST_PASSWORD = 4
 SHORTEST_IN_PIECES = 5
@@ -81,6 +80,8 @@ def _mask(match: re.Match[str]) -> str:
 
 def _forms(secret: str) -> Iterator[str]:
     """The secret as it is, as Python quotes it (alone, beside both kinds of quotes, as bytes), and each of these in HTML."""
+    import html  # late: its table of names is as long as all the rest of this
+
     raw = secret.encode(errors="surrogatepass")
     for form in (secret, repr(secret)[1:-1], repr(f"{secret}'\"")[1:-4], repr(raw)[2:-1], raw.decode("latin-1")):
         yield form

@@ -30,6 +30,16 @@ def test_events_have_both_times_in_order() -> None:
     assert all(event.wall > 1_700_000_000 for event in events)
 
 
+def test_events_are_compared_and_shown_with_all_their_fields() -> None:
+    def reading(current: float) -> Reading:
+        return Reading(driver="power", voltage=5, current=current, monotonic=1, wall=2)
+
+    assert reading(1) == reading(1)
+    assert reading(1) != reading(2)
+    assert reading(1) != line("power")
+    assert repr(reading(1)) == "Reading(monotonic=1, wall=2, driver='power', voltage=5, current=1)"
+
+
 def test_events_of_one_class() -> None:
     journal = Journal()
     journal.append(line("a"))
