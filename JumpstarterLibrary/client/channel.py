@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ import grpc
 
 from ..errors import ConfigurationError, ConnectionFailedError
 from ..wire.address import Address
+from ..wire.deadline import Deadline
 from ..wire.interruptible import make_grpc_sound
 
 make_grpc_sound()
@@ -29,6 +31,8 @@ KEEPALIVE_MS = 20_000
 """As upstream's clients; exporters on TCP allow a ping every 10 s."""
 HANDSHAKE_TIMEOUT = 5.0
 CLOSING_TIMEOUT = 1.0
+STATE_TIMEOUT = 0.5
+"""Seconds for gRPC to say whether it has a connection, which it knows."""
 
 
 class Security(Enum):
@@ -132,15 +136,18 @@ def make_channel(arguments: ChannelArguments) -> Any:
 def fetch_certificate(address: Address, timeout: float) -> tuple[bytes, str]:
     """Fetches the certificate that an exporter shows, and a name in it. gRPC cannot skip verification; it can trust this.
 
+    The time is for all of it, except for the look-up of the host's name, and for each address of a host that has several.
+
     Raises:
         ConnectionFailedError: there is no TLS server.
     """
     import tempfile  # late, as only this way of connecting needs it
 
+    deadline = Deadline(timeout)
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
     try:
-        with _handshake(address, blind, timeout) as connection:
+        with _handshake(address, blind, deadline) as connection:
             der = connection.getpeercert(binary_form=True) or b""
         pem = ssl.DER_cert_to_PEM_cert(der)
         with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
@@ -151,7 +158,7 @@ def fetch_certificate(address: Address, timeout: float) -> tuple[bytes, str]:
             pinned.check_hostname = False
             pinned.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             pinned.load_verify_locations(file.name)
-        with _handshake(address, pinned, timeout) as connection:
+        with _handshake(address, pinned, deadline) as connection:
             parsed: Any = connection.getpeercert() or {}
     except (OSError, ValueError) as error:
         raise ConnectionFailedError(
@@ -162,10 +169,11 @@ def fetch_certificate(address: Address, timeout: float) -> tuple[bytes, str]:
     return pem.encode(), names[0].replace("*", "any") if names else address.host
 
 
-def _handshake(address: Address, context: ssl.SSLContext, timeout: float) -> ssl.SSLSocket:
+def _handshake(address: Address, context: ssl.SSLContext, deadline: Deadline) -> ssl.SSLSocket:
     context.set_alpn_protocols(["h2"])
-    plain = socket.create_connection((address.host, address.port), timeout)
+    plain = socket.create_connection((address.host, address.port), max(deadline.remaining, 0.001))
     try:
+        plain.settimeout(max(deadline.remaining, 0.001))
         return context.wrap_socket(plain, server_hostname=address.host)
     except BaseException:
         plain.close()
@@ -186,5 +194,22 @@ def close_channel(channel: Any) -> None:
     closed after the channel, such as a lease, must not wait for it.
     """
     closing = threading.Thread(target=channel.close, name="jumpstarter-close-channel", daemon=True)
-    closing.start()
+    try:
+        closing.start()
+    except RuntimeError:  # Python 3.12 has no new threads when it ends
+        channel.close()
+        return
     closing.join(CLOSING_TIMEOUT)
+
+
+def is_ready(channel: Any) -> bool:
+    """Whether a channel has a connection now."""
+    states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+    tell = states.put
+    try:
+        channel.subscribe(tell)
+        return states.get(timeout=STATE_TIMEOUT) is grpc.ChannelConnectivity.READY
+    except (queue.Empty, ValueError):  # ValueError: it was closed meanwhile
+        return False
+    finally:
+        channel.unsubscribe(tell)

@@ -26,7 +26,7 @@ from ..wire.address import Address
 from ..wire.deadline import Deadline, in_words
 from ..wire.protocol import LOG_POSITION_KEY, PASSPHRASE_KEY, ExporterStatus, status_name
 from ..wire.secrets import MASK, Hidden, Redactor
-from .channel import close_channel
+from .channel import close_channel, is_ready
 from .failures import Act, Attempt, as_error, is_transport, passphrase_error, shorten
 from .opening import innermost, no_connection
 from .returning import Way
@@ -71,6 +71,8 @@ class Connection:
         self.closed = False
         self.last_call = 0.0
         """When the last call ended, on the monotonic clock."""
+        self.under_way: set[float] = set()
+        """When each call began that has not ended; those of recordings in the background do not count."""
         self.on_loss: Callable[[SessionLostError], None] = lambda _: None
         self.way: Way | None = None
         """Finds exporter and drivers again after a break; set once the tree is known."""
@@ -158,6 +160,7 @@ class Connection:
         request = pb.DriverCallRequest(uuid=uuid, method=act.method, args=encode_arguments(act, arguments))
         begin, outcome, detail = time.monotonic(), "interrupted", ""
         try:
+            self.under_way.add(begin)
             if self.way is None:
                 response, rpc = self.stub.DriverCall.with_call(request, timeout=timeout, metadata=self.metadata)
             else:
@@ -201,6 +204,7 @@ class Connection:
         begin, outcome, detail, count = time.monotonic(), "interrupted", "", 0
         rpc, settled, deadline, ending = None, None, Deadline(timeout), background or Background()
         try:
+            self.under_way.update(() if background else (begin,))
             while True:
                 request.uuid = self.uuid(uuid, deadline.remaining)
                 rpc = self.stub.StreamingDriverCall(request, timeout=max(deadline.remaining, 0.001), metadata=self.metadata)
@@ -287,12 +291,16 @@ class Connection:
         """Turns a failed RPC into the error to raise, and remembers it if the session is lost by it."""
         if self.closed:
             return SessionClosedError(f"{attempt.act} was cancelled: the session was closed.")
-        failure = as_error(error, attempt, self.alive, self.redact)
+        failure = as_error(error, attempt, self.alive, self.redact, self.is_connected)
         if self.way is not None:
             return self.way.failure(failure, error, attempt)
         if isinstance(failure, SessionLostError):
             self.lose(failure)
         return failure
+
+    def is_connected(self) -> bool:
+        """Whether gRPC has a connection now."""
+        return is_ready(self._channel)
 
     def alive(self) -> bool:
         """Whether the exporter answers anything at all, asked with a short deadline."""
@@ -342,6 +350,7 @@ class Connection:
         self, act: Act, arguments: tuple[object, ...], begin: float, outcome: str, detail: str, *, streaming: bool
     ) -> None:
         """Puts a call that has ended into the journal."""
+        self.under_way.discard(begin)
         self.last_call = time.monotonic()
         self.journal.append(
             CallEnded(

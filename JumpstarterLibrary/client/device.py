@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import ConnectionFailedError, DriverNotFoundError, SessionLostError
+from ..errors import ConnectionFailedError, DriverNotFoundError, PassphraseError, SessionLostError
 from ..journal import Journal, SessionClosed, SessionLost, SessionOpened
 from ..wire.address import parse_address
 from ..wire.deadline import Deadline, Timeout, seconds
@@ -256,9 +256,8 @@ def open_device(
             f"Cannot open device '{name or target}': there is no socket '{address.path}'. Does the exporter (or the jmp shell) "
             "that made it still run?"
         )
-    deadline = Deadline(timeout)
+    secret, deadline = _checked(passphrase), Deadline(timeout)
     arguments = channel_arguments(address, resolve_security(address, security, ca), ca, deadline.remaining)
-    secret = passphrase or os.environ.get("JMP_GRPC_PASSPHRASE") or None
     journal = Journal() if journal is None else journal
     channel: Any = None
     connection = device = None
@@ -283,6 +282,21 @@ def open_device(
         if (opened := device or connection or channel) is not None:
             opened.close()
         raise
+
+
+def _checked(passphrase: str | None) -> str | None:
+    """Returns the passphrase, ours or the environment's, never shown. It travels in a header, which takes only some characters.
+
+    Raises:
+        PassphraseError: it has others; none of an exporter's has.
+    """
+    secret = passphrase or os.environ.get("JMP_GRPC_PASSPHRASE") or None
+    if secret and not (secret.isascii() and secret.isprintable()):
+        where = "passphrase=" if passphrase else "JMP_GRPC_PASSPHRASE"
+        raise PassphraseError(
+            f"The passphrase of {where} must be printable ASCII text: it has a line end, or other characters no passphrase has."
+        )
+    return secret
 
 
 def _write_loss(device: Device, failure: SessionLostError) -> None:

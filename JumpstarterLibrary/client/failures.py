@@ -49,6 +49,7 @@ _WRONG_COUNT = re.compile(
     r"(^|[.\s])(?P<method>\w+)\(\):? (takes (no arguments|\d+ positional arguments?|from \d+ to \d+ positional arguments) but"
     r"|missing (a|\d+) required (positional )?argument|too many positional arguments)"
 )
+_NEVER_SENT = re.compile(r"failed to connect to all addresses|connections to all backends failing|name resolver")
 _UNKNOWN_DRIVER = re.compile(r"Unexpected <class 'KeyError'>: UUID\(|no driver with uuid")
 
 
@@ -79,8 +80,18 @@ class Attempt:
     timeout: float
 
 
+def was_never_sent(error: Any) -> bool:
+    """Whether gRPC says that a call did not reach the other side; a driver behind a newer exporter may say the same of its
+    hardware (D20), so there must be no connection now, either."""
+    return error.code() is grpc.StatusCode.UNAVAILABLE and bool(_NEVER_SENT.search(error.details() or ""))
+
+
 def as_error(  # noqa: PLR0911 - one answer per status
-    error: Any, attempt: Attempt, alive: Any, redact: Callable[[str], str] = str
+    error: Any,
+    attempt: Attempt,
+    alive: Callable[[], bool],
+    redact: Callable[[str], str] = str,
+    connected: Callable[[], bool] = lambda: False,
 ) -> JumpstarterError:
     """Turns a failed RPC into the error to raise.
 
@@ -89,12 +100,14 @@ def as_error(  # noqa: PLR0911 - one answer per status
         attempt: the RPC.
         alive: asks, when called, whether the exporter answers at all.
         redact: masks secrets in the other side's text.
+        connected: tells, when called, whether there is a connection now.
     """
     code, text, act = error.code(), shorten(redact(error.details() or "")), attempt.act
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return _timeout(attempt, text, alive)
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return _broken(attempt, text, alive, answered=_was_answered(error))
+        answered = _was_answered(error) or (was_never_sent(error) and connected())
+        return _broken(attempt, text, alive, answered=answered)
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         return ExporterNotReadyError(f"{act} was refused: {text}. The exporter takes calls when its status is LEASE_READY.")
     if code is grpc.StatusCode.UNAUTHENTICATED:

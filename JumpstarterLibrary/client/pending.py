@@ -36,6 +36,7 @@ class PendingCall:
     def start(self) -> None:
         """Sends the call."""
         self._begin = time.monotonic()
+        self._connection.under_way.add(self._begin)
         self._rpc = self._connection.stub.DriverCall.future(self._request, metadata=self._connection.metadata)
 
     def wait(self, timeout: float) -> bool:

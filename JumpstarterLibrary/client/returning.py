@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,8 @@ from jumpstarter_protocol import jumpstarter_pb2 as pb
 
 from ..errors import CallTimeoutError, ExporterNotReadyError, InfrastructureError, JumpstarterError, SessionLostError
 from ..wire.deadline import Deadline, in_words
-from .failures import Attempt
+from ..wire.interruptible import Turn
+from .failures import Attempt, was_never_sent
 from .tree import Node, assemble
 
 if TYPE_CHECKING:
@@ -30,12 +30,9 @@ PROBE_TIMEOUT = 1.0
 """Seconds between two looks whether the lease is lost while a call waits for the connection."""
 PAUSE = 0.1
 FIND_TIMEOUT = 5.0
-LOOK = 0.005
-"""Seconds between two looks whether another thread has its answer."""
 KNOCK_TIMEOUT = 0.3
 """Seconds for the question whether somebody still listens at a socket."""
 
-_NEVER_SENT = re.compile(r"failed to connect to all addresses|connections to all backends failing|name resolver")
 _UNKNOWN_DRIVER = re.compile(r"Unexpected <class 'KeyError'>: UUID\(|no driver with uuid")
 _BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
@@ -63,9 +60,8 @@ class Way:
         self._path_of = dict(self._paths)
         self.is_stale = False
         """Whether the connection broke since the drivers were found."""
-        self._lock = threading.Lock()
-        self._asking: int | None = None
-        """The thread that asks the exporter for its drivers now."""
+        self._asking = Turn()
+        """To ask the exporter for its drivers."""
 
     # ----------------------------------------------------------------- drivers
 
@@ -75,8 +71,8 @@ class Way:
         The answer to another thread's question is waited for: nobody may go to an exporter that began anew without knowing.
         """
         deadline = Deadline(limit)
-        while self._asking not in (None, threading.get_ident()) and deadline.remaining > 0:
-            time.sleep(LOOK)
+        if self._asking.is_others and self._asking.take(deadline.remaining):
+            self._asking.give()
         if self.is_stale:
             self.find_again(deadline.remaining)
         return self._moved.get(uuid, uuid)
@@ -96,7 +92,7 @@ class Way:
             Whether the exporter answers, and has every driver that it had.
         """
         try:
-            if not self._may_ask(limit):
+            if not self._asking.take(limit):
                 return False
             connection = self._connection
             self.is_stale = False  # before the question: what breaks after it makes the answer old
@@ -115,20 +111,7 @@ class Way:
             self.is_stale = True
             return False
         finally:
-            if self._asking == threading.get_ident():
-                self._asking = None
-
-    def _may_ask(self, limit: float) -> bool:
-        """Waits until no other thread asks. Not by a lock's own timeout: a signal's exception right after it keeps the lock."""
-        deadline, me = Deadline(limit), threading.get_ident()
-        while True:
-            with self._lock:
-                if self._asking in (None, me):
-                    self._asking = me
-                    return True
-            if deadline.remaining <= 0:
-                return False
-            time.sleep(LOOK)
+            self._asking.give()
 
     # ------------------------------------------------------------------- calls
 
@@ -140,7 +123,7 @@ class Way:
         """
         deadline = Deadline(timeout)
         while True:
-            request.uuid = self.uuid(uuid, timeout)
+            request.uuid = self.uuid(uuid, deadline.remaining)
             try:
                 return rpc.with_call(request, timeout=max(deadline.remaining, 0.001), metadata=self._connection.metadata)
             except grpc.RpcError as error:
@@ -159,7 +142,7 @@ class Way:
         if _UNKNOWN_DRIVER.search(error.details() or ""):
             self.find_again(deadline.remaining)
             return self._moved.get(uuid, uuid) != sent
-        if not was_never_sent(error):
+        if not was_never_sent(error) or self._connection.is_connected():
             return False
         self.broke()
         return self.may_return() and self.wait(deadline)
@@ -241,8 +224,3 @@ class Way:
             f"{attempt.act} failed: the connection to the exporter of device '{self._connection.name}' broke after "
             f"{after}{because}. The outcome of the call is unknown. The session goes on when the connection is back."
         )
-
-
-def was_never_sent(error: Any) -> bool:
-    """Whether a call certainly did not reach the other side."""
-    return error.code() is grpc.StatusCode.UNAVAILABLE and bool(_NEVER_SENT.search(error.details() or ""))

@@ -218,6 +218,8 @@ class _Link:
     def __init__(self, device: Device) -> None:
         arguments = device.channel_arguments
         assert arguments is not None, "devices are opened by open_device"
+        self._under_way, self._since = device.connection.under_way, time.monotonic()
+        self._under_way.add(self._since)  # nobody knows when these clients call
         self._stack = contextlib.ExitStack()
         self._open = OpenPortal()
         self.portal = self._open.portal
@@ -233,6 +235,7 @@ class _Link:
 
     def close(self) -> None:
         """The clients first, then the channel, then the portal; each in a bounded time, and whatever the others raise."""
+        self._under_way.discard(self._since)
         with contextlib.ExitStack() as last:
             last.callback(self._open.close)
             last.callback(_suppressed, lambda: self.portal.call(self._channel.close))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import ssl
 import tempfile
 import threading
@@ -23,8 +22,9 @@ from jumpstarter_protocol import jumpstarter_pb2_grpc, router_pb2_grpc
 
 from ..errors import ConfigurationError, DriverError, UsageError
 from ..wire import event_loop
-from ..wire.address import LONGEST_SOCKET_PATH, Address
+from ..wire.address import Address
 from ..wire.protocol import ExporterStatus, LogSource, status_name
+from ..wire.socket_folder import folder_for_sockets
 from . import calls
 from .calls import CallRefusedError
 from .composite import resolver_for
@@ -147,7 +147,7 @@ class Session:
     @contextlib.contextmanager
     def serve_unix(self, *, passphrase: str | None = None) -> Iterator[str]:
         """Serves on a new Unix socket in a folder that only this user may enter; gives the socket's path (§6.2)."""
-        base = _folder_for_sockets()
+        base = folder_for_sockets()
         with tempfile.TemporaryDirectory(prefix="jumpstarter-", dir=base, ignore_cleanup_errors=True) as folder:
             path = str(Path(folder) / "socket")
             with self._listen(Address(path=path).grpc_target, None, passphrase):
@@ -324,13 +324,6 @@ def _by_uuid(rows: list[Row]) -> dict[UUID, Driver]:
         if other.driver is not row.driver:
             raise ConfigurationError(f"The drivers '{other.path}' and '{row.path}' have the same uuid, {row.driver.uuid}.")
     return {uuid: row.driver for uuid, row in first.items()}
-
-
-def _folder_for_sockets() -> str:
-    wanted = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = wanted if wanted and os.access(wanted, os.W_OK | os.X_OK) else tempfile.gettempdir()
-    fits = len(os.fsencode(base)) + len("/jumpstarter-12345678/socket") <= LONGEST_SOCKET_PATH
-    return base if fits else "/tmp"  # noqa: S108 - mkdtemp makes the folder in it private
 
 
 @functools.cache

@@ -10,6 +10,7 @@ import grpc
 from ..client.channel import fetch_certificate
 from ..errors import ConfigurationError, ConnectionFailedError, ControllerError
 from ..wire.address import Address, parse_address
+from . import refusals
 from .configuration import ClientConfiguration
 
 KEEPALIVE_MS = 20_000
@@ -33,11 +34,12 @@ _OPTIONS: Mapping[str, str | int] = {
 }
 
 
-def open_channel(address: Address, configuration: ClientConfiguration) -> Any:
-    """Makes a channel to the controller or to a router.
+def open_channel(address: Address, configuration: ClientConfiguration, timeout: float = FETCH_TIMEOUT) -> Any:
+    """Makes a channel to the controller or to a router. Only where any certificate will do it is asked for its own, in this time.
 
     Raises:
-        ControllerError: any certificate will do, and there is none to be had.
+        ControllerAwayError: it has not shown it; nothing has been asked.
+        ConfigurationError: what listens there does not speak TLS.
     """
     options = dict(_OPTIONS)
     if address.is_local:
@@ -46,9 +48,9 @@ def open_channel(address: Address, configuration: ClientConfiguration) -> Any:
     if configuration.tls.insecure:
         # gRPC cannot leave verification out; it can trust the certificate that is there.
         try:
-            roots, options["grpc.ssl_target_name_override"] = fetch_certificate(address, FETCH_TIMEOUT)
+            roots, options["grpc.ssl_target_name_override"] = fetch_certificate(address, min(timeout, FETCH_TIMEOUT))
         except ConnectionFailedError as error:
-            raise ControllerError(str(error).replace("an exporter with TLS", "the lab")) from None
+            raise refusals.without_certificate(str(error).replace("an exporter with TLS", "the lab")) from None
     options |= dict(configuration.grpc_options)
     return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(roots), options=tuple(options.items()))
 

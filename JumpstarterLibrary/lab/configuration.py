@@ -155,12 +155,12 @@ def _read(path: Path | None, environment: Mapping[str, str]) -> ClientConfigurat
     roots = _decode_ca(ca, values) if ca else None
     values.origins["tls"] = values.origins["tls.insecure" if insecure else "tls.ca"]
     values.take("leases.retry_timeout", settings.number)  # upstream's shell uses it, and we only check it
-    refresh = values.take("refresh_token", settings.text, "JMP_REFRESH_TOKEN")
+    refresh = values.take("refresh_token", settings.stripped, "JMP_REFRESH_TOKEN")
     return ClientConfiguration(
         namespace=values.need("metadata.namespace", settings.text, "JMP_NAMESPACE"),
         name=values.need("metadata.name", settings.text, "JMP_NAME"),
         endpoint=_endpoint(values),
-        token=Hidden(values.need("token", settings.text, "JMP_TOKEN")),
+        token=_token(values),
         tls=Tls(roots, bool(insecure)),
         refresh_token=Hidden(refresh) if refresh else None,
         grpc_options=tuple((values.take_all("grpcOptions", settings.option)).items()),
@@ -185,6 +185,13 @@ def _seconds(values: Values, key: str, least: float, default: float, first: str 
         return found
     found = values.take(key, read)
     return default if found is None else found
+
+
+def _token(values: Values) -> Hidden:
+    text = values.need("token", settings.stripped, "JMP_TOKEN")
+    if not (text.isascii() and text.isprintable()):  # it travels in a header; what stands there is never shown
+        raise values.error("token", "expected printable ASCII in one line: it has a line end, or other characters no token has")
+    return Hidden(text)
 
 
 def _endpoint(values: Values) -> Address:

@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from jumpstarter_protocol import client_pb2, client_pb2_grpc, jumpstarter_pb2, jumpstarter_pb2_grpc
 
 from ..client.channel import close_channel
-from ..client.returning import was_never_sent
+from ..client.failures import was_never_sent
 from ..errors import JumpstarterError, TokenError
 from ..wire.deadline import Deadline, Timeout, seconds
 from ..wire.interruptible import SoundEvent
@@ -25,13 +25,15 @@ from . import refusals
 from .channels import open_channel
 from .configuration import ClientConfiguration
 from .states import ExporterState, LeaseState, exporter_state, lease_state
-from .tokens import Token
+from .tokens import Token, TokenLateError
 from .wish import LeaseRequest
 
 ATTEMPT_TIMEOUT = 10.0
 """Seconds for one attempt of a request; a silent connection is given up after that, and a new one is made."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds between attempts: the first, and what they grow to."""
+MOST_UNKNOWN = 4
+"""How often a request is repeated whose failure the controller cannot name (D50): its own API server may have been away."""
 PAGE = 100
 
 
@@ -145,6 +147,11 @@ class Controller:
         except refusals.ControllerAwayError as error:
             error.never_asked = not reached
             raise
+        except JumpstarterError:
+            raise
+        except BaseException:  # an interrupt: gRPC would leave the request under way
+            self._reconnect()
+            raise
         return lease_state(made)
 
     def get_lease(self, name: str, timeout: Timeout) -> LeaseState:
@@ -164,21 +171,45 @@ class Controller:
 
         return [lease_state(one) for answer in _pages(page) for one in answer.leases]
 
-    def extend_lease(self, name: str, duration: timedelta, timeout: Timeout) -> LeaseState:
-        """Sets how long a lease is in total, counted from its actual begin (protocol §8.3)."""
+    def extend_lease(
+        self, name: str, duration: timedelta, timeout: Timeout, *, end: tuple[datetime, datetime] | None = None
+    ) -> LeaseState:
+        """Sets how long a lease is in total, counted from its actual begin (protocol §8.3).
+
+        Args:
+            name: of the lease.
+            duration: how long.
+            timeout: for the request.
+            end: begin and new end of one that was made with a fixed end; the duration has to be what is between them.
+        """
         lease = client_pb2.Lease(name=self._name("leases", name), duration=_duration(duration))
         request = client_pb2.UpdateLeaseRequest(lease=lease, update_mask=FieldMask(paths=["duration"]))
+        if end is not None:
+            request.lease.begin_time.CopyFrom(_timestamp(end[0]))
+            request.lease.end_time.CopyFrom(_timestamp(end[1]))
+            request.update_mask.paths.extend(("begin_time", "end_time"))
         return lease_state(self._client("UpdateLease", request, f"Extending lease '{name}'", timeout))
 
-    def delete_lease(self, name: str, timeout: Timeout) -> None:
-        """Releases a lease. One that is released already, or not there any more, is as good."""
+    def delete_lease(self, name: str, timeout: Timeout, *, patience: float = 0.0) -> None:
+        """Releases a lease. One that is released already, or not there any more, is as good.
+
+        Args:
+            name: of the lease.
+            timeout: for all of it.
+            patience: seconds in which a lease that is not there may still come to be, as the answer to its making was not heard.
+        """
         request = client_pb2.DeleteLeaseRequest(name=self._name("leases", name))
+        deadline, patient = Deadline(timeout), Deadline(patience)
 
         def answered(error: Any) -> Any:
-            gone = refusals.is_released(error) or refusals.code_of(error) is grpc.StatusCode.NOT_FOUND
-            return True if gone else None
+            if refusals.is_released(error):
+                return "released"
+            return "missing" if refusals.code_of(error) is grpc.StatusCode.NOT_FOUND else None
 
-        self._client("DeleteLease", request, f"Releasing lease '{name}'", timeout, otherwise=answered)
+        while self._client("DeleteLease", request, f"Releasing lease '{name}'", deadline, otherwise=answered) == "missing":
+            if patient.expired or deadline.remaining <= FIRST_PAUSE:
+                return
+            deadline.sleep(FIRST_PAUSE)
 
     # ----------------------------------------------------------------- tunnels
 
@@ -187,7 +218,7 @@ class Controller:
 
         Raises:
             grpc.RpcError: the controller's refusal as it is.
-            TokenError: the token has expired, and there is no other.
+            ControllerAwayError: the token has expired, and nobody knows in time whether there is another.
         """
         request = jumpstarter_pb2.DialRequest(lease_name=lease)
         deadline = Deadline(timeout)
@@ -196,7 +227,7 @@ class Controller:
                 answer = self._once("Dial", request, deadline.remaining, jumpstarter_pb2_grpc.ControllerServiceStub)
                 break
             except grpc.RpcError as error:
-                if last or not self._renewed(error):
+                if last or not self._mends(error, deadline):
                     raise
         self.redact.add(answer.router_token)
         return Dialled(answer.router_endpoint, Hidden(answer.router_token))
@@ -220,20 +251,25 @@ class Controller:
         otherwise: Callable[[Any], Any] = lambda _: None,
     ) -> Any:
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(seconds(timeout))
-        pause, renewed = FIRST_PAUSE, False
+        pause, unknown = FIRST_PAUSE, 0
+        mended: set[Any] = set()
         while True:
+            wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that many clients do not come back at once
             try:
                 before()
-                limit = max(min(ATTEMPT_TIMEOUT, deadline.remaining), 0.001)
-                return self._once(method, request, limit, client_pb2_grpc.ClientServiceStub)
+                return self._once(method, request, min(ATTEMPT_TIMEOUT, deadline.remaining), client_pb2_grpc.ClientServiceStub)
+            except refusals.ControllerAwayError as away:  # there is not even a channel
+                if deadline.remaining <= wait or self._closed.is_set():
+                    raise self._away(away, act) from None
             except grpc.RpcError as error:
                 if (found := otherwise(error)) is not None:
                     return found
-                if not renewed and self._renewed(error):
-                    renewed = True
+                if (code := refusals.code_of(error)) not in mended and self._mends(error, deadline):
+                    mended.add(code)
                     continue
-                wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that many clients do not come back at once
-                if not refusals.is_transient(error) or deadline.remaining <= wait or self._closed.is_set():
+                unknown += code is grpc.StatusCode.UNKNOWN
+                worth = refusals.is_transient(error, unknown <= MOST_UNKNOWN)
+                if not worth or deadline.remaining <= wait or self._closed.is_set():
                     raise self.explain(error, act) from None
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     self._reconnect()
@@ -241,17 +277,32 @@ class Controller:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _once(self, method: str, request: Any, timeout: float, stub: Any) -> Any:
-        rpc = getattr(stub(self._connected()), method)
-        try:
-            return rpc(request, timeout=timeout, metadata=self._metadata())
-        except ValueError:  # another thread has closed the channel just now
-            return getattr(stub(self._connected()), method)(request, timeout=timeout, metadata=self._metadata())
+        deadline = Deadline(timeout)
+        for last in (False, True):
+            rpc = getattr(stub(self._connected(deadline)), method)
+            try:
+                return rpc(request, timeout=max(deadline.remaining, 0.001), metadata=self._metadata())
+            except ValueError:  # another thread has closed the channel just now
+                if last:
+                    raise
+        raise AssertionError  # pragma: no cover - the loop ends by itself
 
-    def _connected(self) -> Any:
+    def _connected(self, deadline: Deadline) -> Any:
+        if (channel := self._channel) is not None:
+            return channel
+        # Not under the lock: a certificate may have to be fetched, and other threads have deadlines of their own.
+        made = open_channel(self.configuration.endpoint, self.configuration, deadline.remaining)
         with self._lock:
             if self._channel is None:
-                self._channel = open_channel(self.configuration.endpoint, self.configuration)
-            return self._channel
+                self._channel = made
+                return made
+            channel = self._channel
+        close_channel(made)
+        return channel
+
+    def _away(self, away: refusals.ControllerAwayError, act: str) -> refusals.ControllerAwayError:
+        away.args = (self.redact(f"{act} at {self.where} failed: {away}"),)
+        return away
 
     def _reconnect(self) -> None:
         """Gives up a connection that is silent: gRPC itself would believe in it for half a minute."""
@@ -260,11 +311,25 @@ class Controller:
         if channel is not None:
             close_channel(channel)
 
-    def _renewed(self, error: Any) -> bool:
+    def _mends(self, error: Any, deadline: Deadline) -> bool:
+        """Whether something was done about a refusal, so that it is worth asking again at once."""
+        if self.configuration.tls.insecure and refusals.is_untrusted(error):
+            self._reconnect()  # the lab has another certificate than the one that was fetched
+            return True
+        return self._renewed(error, deadline)
+
+    def _renewed(self, error: Any, deadline: Deadline) -> bool:
+        """Whether an RPC failed for its token, and there is another one now.
+
+        Raises:
+            ControllerAwayError: nobody knows, as the issuer has not answered within the deadline; it may later.
+        """
         if refusals.code_of(error) is not grpc.StatusCode.UNAUTHENTICATED:
             return False
         try:
-            return self.token.renew()
+            return self.token.renew(deadline.remaining)
+        except TokenLateError as late:
+            raise refusals.ControllerAwayError(f"{self.where[0].upper()}{self.where[1:]} refuses the token. {late}") from None
         except TokenError:
             return False
 

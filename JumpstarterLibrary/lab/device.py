@@ -87,6 +87,7 @@ def _attend(leased: Leased, device: Device) -> None:
     assert connection.way is not None
     connection.way.why_lost = leased.why_lost
     leased.tunnel.on_connected = connection.way.broke
+    leased.tunnel.busy = lambda: bool(connection.under_way)
     leased.tunnel.ask = lambda limit: connection.stub.GetStatus.future(
         pb.GetStatusRequest(), timeout=limit, metadata=connection.metadata
     )

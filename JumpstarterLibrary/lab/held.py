@@ -5,6 +5,7 @@ SIGKILL alone leaves one behind, until its duration is over; so durations are sh
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import os
@@ -16,6 +17,8 @@ from typing import Protocol
 
 LAST_TIMEOUT = 5.0
 """Seconds for each release when the process ends."""
+ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end a process, and which Python leaves to the system."""
 
 
 class Held(Protocol):
@@ -36,7 +39,7 @@ def add(lease: Held) -> None:
         _held.clear()
         _process = os.getpid()
     _held[id(lease)] = lease
-    guard_against_sigterm()
+    guard_against_signals()
 
 
 def discard(lease: Held) -> None:
@@ -66,15 +69,31 @@ def _at_exit() -> None:
     release_all()
 
 
-def guard_against_sigterm() -> None:
-    """Has SIGTERM release our leases before it ends the process, unless somebody (Robot does) handles it already. Only the main
-    thread can; whoever leases on another one calls this first."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return
-    signal.signal(signal.SIGTERM, _terminated)
+def guard_against_signals() -> None:
+    """Has SIGTERM, and SIGHUP of a terminal that is closed, release our leases before they end the process, unless somebody
+    handles them already, as Robot does with SIGTERM. Only the main thread can; whoever leases on another one calls this first."""
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDINGS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _terminated)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
+    for each in ENDINGS:  # who sends it twice gets no more by that than a lease that is left
+        signal.signal(each, signal.SIG_IGN)
+    # On another thread, and for a limited time: what the main thread was doing may hold a lock that a release needs, and the main
+    # thread does not go on before this handler is done. Not by `threading.Thread`, which has such a lock itself.
+    finished = threading.Lock()
+    finished.acquire()
+    limit = LAST_TIMEOUT * len(_held) + 1.0
+
+    def release() -> None:
+        try:
+            release_all()
+        finally:
+            finished.release()
+
+    _thread.start_new_thread(release, ())
+    finished.acquire(timeout=limit)
     signal.signal(number, signal.SIG_DFL)
-    release_all()
     os.kill(os.getpid(), number)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ..errors import AccessDeniedError, JumpstarterError, LeaseError
-from ..wire.deadline import Timeout, in_words
-from ..wire.interruptible import SoundEvent
+from ..wire.deadline import Deadline, Timeout, in_words
+from ..wire.interruptible import SoundEvent, Turn
 from . import held
 from .controller import Controller
 from .refusals import ControllerAwayError, NotFoundByControllerError
@@ -21,6 +21,8 @@ WATCH_INTERVAL = 5.0
 WATCH_TIMEOUT = 10.0
 RELEASE_TIMEOUT = 10.0
 """Seconds that a release may take, whatever else went wrong before."""
+LATE_LEASE = 2.0
+"""Seconds in which a lease may come to be although the request for it was cut off: the controller had handed it on already."""
 QUICK_LOOK = 0.3
 """Seconds for a look at the lease on the way to an error."""
 SAFETY = timedelta(seconds=5)
@@ -53,13 +55,17 @@ class Lease:
         self.tell: Callable[[str], object] = lambda _: None
         """Told, from the watching thread, what people should know."""
         self.released = False
+        self.in_making = False
+        """Whether it was asked for, and the controller's answer was not heard (yet)."""
         self._state: LeaseState | None = None
         self._seen = 0.0
         self._step = timedelta()
         self._last_note = ""
         self._next_extension = 0.0
         self._lock = threading.RLock()
-        self._release_lock = threading.Lock()
+        self._extending = Turn()
+        self._presumed = False
+        """Whether its end is only what our clock says."""
         self._stopped = SoundEvent()
         self._thread: threading.Thread | None = None
         if created:
@@ -127,13 +133,14 @@ class Lease:
                 self.look(QUICK_LOOK)
         return self.ended
 
-    def _end(self, why: str) -> str:
+    def _end(self, why: str, *, presumed: bool = False) -> str:
         with self._lock:
             news = not self.ended and not self.released
             if news:
-                self.ended = why
+                self.ended, self._presumed = why, presumed
         if news:
-            held.discard(self)
+            if not presumed:
+                held.discard(self)
             if not self._stopped.is_set():
                 self.on_end(why)
         return self.ended
@@ -147,17 +154,31 @@ class Lease:
             LeaseError: the controller refused, or the lease has ended.
             JumpstarterError: the controller could not be asked.
         """
-        if self.ended:
-            raise LeaseError(f"Cannot extend the {self}: {self.ended}.")
-        state = self.state
-        left = self.remaining or timedelta()
-        total = (state.duration or timedelta()) + max(timedelta(), more - left)
+        deadline = Deadline(timeout)
         try:
-            self.take(self.controller.extend_lease(self.name, total, timeout))
+            # Two at a time could make it shorter: the controller is told the whole length.
+            if not self._extending.take(deadline.remaining):
+                raise LeaseError(f"Cannot extend the {self} in time: another extension is under way.")
+            if self.ended:
+                raise LeaseError(f"Cannot extend the {self}: {self.ended}.")
+            self._make_longer(max(timedelta(), more - (self.remaining or timedelta())), deadline)
         except AccessDeniedError:
             self.look_quickly()
             raise
-        return self.remaining or timedelta()
+        finally:
+            self._extending.give()
+        left = self.remaining or timedelta()
+        if left < more - SAFETY:
+            raise LeaseError(f"The controller gave the {self} {in_words(left)}, and {in_words(more)} were asked for.")
+        return left
+
+    def _make_longer(self, by: timedelta, deadline: Deadline) -> None:
+        state = self.state
+        total, end = (state.duration or timedelta()) + by, None
+        if state.scheduled_end is not None and state.scheduled_begin is not None:  # all three times have to agree then
+            end = (state.scheduled_begin, state.scheduled_end + by)
+            total = end[1] - end[0]
+        self.take(self.controller.extend_lease(self.name, total, deadline.remaining, end=end))
 
     def ensure(self, needed: timedelta, timeout: Timeout, what: str) -> None:
         """Sees to it that so much is left.
@@ -205,7 +226,7 @@ class Lease:
                     self._extend_in_time()
             except ControllerAwayError:
                 if self.remaining == timedelta():
-                    self._end("its time is over, and the controller does not answer")
+                    self._end("its time is over, and the controller does not answer", presumed=True)
                     return
             except JumpstarterError as error:
                 self._note(f"Looking after the {self} failed: {error}")
@@ -248,27 +269,29 @@ class Lease:
     def release(self, timeout: Timeout = RELEASE_TIMEOUT) -> None:
         """Gives the exporter back if we created the lease. Doing it twice does no harm.
 
-        It has its own deadline and its own connection, so it is sent even if nothing else works.
+        It has its own deadline and its own connection, so it is sent even if nothing else works. It may be asked for again
+        while another thread's gets no answer.
 
         Raises:
             LeaseError: it could not be released; the message has the command that does it by hand.
         """
         self._stopped.set()
-        with self._release_lock:
-            if not self.created or self.released or self.ended:
-                self.released = True
-                held.discard(self)
-                return
-            controller = self.controller.again()
-            try:
-                controller.delete_lease(self.name, timeout)
-            except JumpstarterError as error:
-                end = self.expires if self._state else None
-                until = f"it ends by itself at {end.astimezone():%H:%M:%S}" if end else "it ends by itself after its duration"
-                raise LeaseError(
-                    f"The {self} could not be released, and {until}; by hand: jmp delete leases {self.name}. {error}"
-                ) from None
-            finally:
-                controller.close_channel()
+        if not self.created or self.released or (self.ended and not self._presumed):
             self.released = True
             held.discard(self)
+            return
+        controller = self.controller.again()
+        try:
+            controller.delete_lease(self.name, timeout, patience=LATE_LEASE if self.in_making else 0.0)
+        except JumpstarterError as error:
+            if self._presumed:
+                return
+            end = self.expires if self._state else None
+            until = f"it ends by itself at {end.astimezone():%H:%M:%S}" if end else "it ends by itself after its duration"
+            raise LeaseError(
+                f"The {self} could not be released, and {until}; by hand: jmp delete leases {self.name}. {error}"
+            ) from None
+        finally:
+            controller.close_channel()
+        self.released = True
+        held.discard(self)

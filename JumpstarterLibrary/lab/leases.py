@@ -73,7 +73,7 @@ def acquire(
         lease = Lease(controller, _new_name(), created=True, auto_extend=wish.extends)
         keep(lease)
         try:
-            lease.take(controller.create_lease(lease.name, wish.request(), min(CONTACT_TIMEOUT, deadline.remaining)))
+            _make(lease, wish, deadline)
             _Waiting(lease, wish, deadline, progress).run()
             return lease
         except _TryAgainError as reason:
@@ -81,10 +81,20 @@ def acquire(
                 raise LeaseTimeoutError(f"No lease on {wish} within {in_words(deadline.total)}: {reason}.") from None
             progress(f"No exporter fits {wish} now ({reason}); it is asked for again.")
             deadline.sleep(RECREATE_PAUSE)
-        except ControllerAwayError as error:
-            if error.never_asked:
-                lease.forget()
-            raise
+
+
+def _make(lease: Lease, wish: Wish, deadline: Deadline) -> None:
+    lease.in_making = True
+    try:
+        lease.take(lease.controller.create_lease(lease.name, wish.request(), min(CONTACT_TIMEOUT, deadline.remaining)))
+    except ControllerAwayError as error:
+        if error.never_asked:
+            lease.forget()
+        raise
+    except JumpstarterError:  # a refusal
+        lease.in_making = False
+        raise
+    lease.in_making = False
 
 
 def _take_existing(lease: Lease, deadline: Deadline) -> None:
@@ -137,12 +147,12 @@ class _Waiting:
         controller = self._lease.controller
         try:
             state = controller.get_lease(self._lease.name, min(POLL_TIMEOUT, max(self._deadline.remaining, 0.1)))
-        except ControllerAwayError as error:
-            self._reason = str(error)  # it may come back before our time is over
-            return before
         except NotFoundByControllerError:
             self._lease.ended = "somebody deleted it"
             raise LeaseError(f"No lease on {self._wish}: somebody deleted the {self._lease} while it waited.") from None
+        except ControllerAwayError as error:  # it may come back before our time is over
+            self._reason = str(error)
+            return before
         self._reason = ""
         self._lease.take(state)
         return state

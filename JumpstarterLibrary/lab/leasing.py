@@ -68,6 +68,11 @@ class Interruption:
         self._happened = SoundEvent()
         self._controller: Controller | None = None
 
+    @property
+    def happened(self) -> bool:
+        """Whether it has come."""
+        return self._happened.is_set()
+
     def interrupt(self) -> None:
         """Ends it: the wait that is under way, and each that begins later."""
         self._happened.set()
@@ -147,9 +152,9 @@ def leased(
         tunnel = Tunnel(controller, lease.name, lease.exporter, configuration.dial_timeout, lease.look_quickly)
         tunnel.tell = notes
         stack.callback(tunnel.close)
-        wait_until_ready(lease, tunnel, deadline, progress)
-        lease.watch()
         stack.callback(lease.stop)
+        lease.watch()  # the exporter's hook may take longer than the lease's first duration
+        wait_until_ready(lease, tunnel, deadline, progress)
         yield Leased(configuration, controller, lease, tunnel, notes)
 
 

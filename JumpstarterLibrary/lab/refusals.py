@@ -23,6 +23,12 @@ from ..errors import (
 _CODE = grpc.StatusCode
 TRANSIENT = (_CODE.UNAVAILABLE, _CODE.DEADLINE_EXCEEDED, _CODE.RESOURCE_EXHAUSTED, _CODE.ABORTED, _CODE.CANCELLED)
 
+_AWAY = re.compile(
+    r"etcdserver|leader changed|context deadline exceeded|connection (refused|reset)|i/o timeout|TLS handshake timeout"
+    r"|currently unable to handle|too many requests|unexpected EOF|http2: client connection",
+    re.IGNORECASE,
+)
+"""The controller could not reach its own API server, which comes back."""
 _EXPIRED = re.compile(r"token (is|has) expired", re.IGNORECASE)
 _UNAUTHENTICATED = re.compile(
     r"token (signature|contains|is malformed|used before)|invalid (jwt|bearer|token)|missing (authorization|bearer)"
@@ -56,6 +62,7 @@ def code_of(error: Any) -> Any:
     if code is not _CODE.UNKNOWN:
         return code
     for pattern, meant in (
+        (_AWAY, _CODE.UNAVAILABLE),
         (_EXPIRED, _CODE.UNAUTHENTICATED),
         (_UNAUTHENTICATED, _CODE.UNAUTHENTICATED),
         (_DENIED, _CODE.PERMISSION_DENIED),
@@ -68,12 +75,18 @@ def code_of(error: Any) -> Any:
     return code
 
 
-def is_transient(error: Any) -> bool:
-    """Whether it may help to ask again."""
+def is_transient(error: Any, unknown: bool = False) -> bool:
+    """Whether it may help to ask again; `unknown` says so of failures that the controller cannot name (D50)."""
     text = error.details() or ""
     if error.code() is _CODE.UNAVAILABLE and (_UNTRUSTED.search(text) or _WRONG_NAME.search(text) or _NO_TLS.search(text)):
         return False
-    return error.code() in TRANSIENT
+    return code_of(error) in TRANSIENT or (unknown and code_of(error) is _CODE.UNKNOWN)
+
+
+def is_untrusted(error: Any) -> bool:
+    """Whether nothing was asked, as the certificate is another one than is trusted."""
+    text = error.details() or ""
+    return error.code() is _CODE.UNAVAILABLE and bool(_UNTRUSTED.search(text) or _WRONG_NAME.search(text))
 
 
 def is_released(error: Any) -> bool:
@@ -108,6 +121,15 @@ def as_error(error: Any, act: str, where: str, token: str) -> JumpstarterError:
         return makers[code]()
     kind = ControllerAwayError if code in TRANSIENT else ControllerError
     return kind(told.replace(" failed", f" failed ({code.name})", 1))
+
+
+def without_certificate(told: str) -> JumpstarterError:
+    """Makes the error for a certificate that could not be fetched, so that nothing was asked."""
+    if _NO_TLS.search(told):
+        return _unreachable(told, told)
+    away = ControllerAwayError(told)
+    away.never_asked = True
+    return away
 
 
 def _unreachable(text: str, told: str) -> JumpstarterError:

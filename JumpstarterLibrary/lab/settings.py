@@ -30,6 +30,11 @@ def text(place: Place) -> str:
     return place.text()
 
 
+def stripped(place: Place) -> str:
+    """Reads a text without the blanks and line ends around it, which files and `token: |` leave there."""
+    return place.text().strip()
+
+
 def boolean(place: Place) -> bool:
     """Reads a truth value; variables may say 1, true, yes or on."""
     value = place.value()

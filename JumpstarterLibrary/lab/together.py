@@ -29,11 +29,24 @@ class Ready:
     def __init__(self, stack: contextlib.ExitStack, found: Leased) -> None:
         self._stack = stack
         self._found = found
-        self.taken = False
-        """Whether somebody uses it, who then gives it back."""
+        self._lock = threading.Lock()
+        self._taken = False
+
+    def take(self) -> bool:
+        """Makes the caller the one who gives it back; returns whether nobody else is."""
+        with self._lock:
+            mine, self._taken = not self._taken, True
+        return mine
+
+    def give_back(self) -> None:
+        """Gives it back if nobody uses it: as on the way to an error, in a hurry, and without an error of its own."""
+        if self.take():
+            error = JumpstarterError("the others could not be had")
+            with contextlib.suppress(JumpstarterError):
+                self.__exit__(type(error), error, None)
 
     def __enter__(self) -> Leased:
-        self.taken = True
+        self.take()
         return self._found
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -51,7 +64,6 @@ class _Request:
         self._tell = tell
         self._redact = redact
         self._interruption = Interruption()
-        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"jumpstarter-leasing-{alias}", daemon=True)
 
     def start(self) -> None:
@@ -69,10 +81,8 @@ class _Request:
         """Waits until a cancelled request has given back what it had, until a moment on the monotonic clock."""
         if self._thread.ident is not None:
             self._thread.join(max(0.0, end - time.monotonic()))
-        if self.ready is not None and not self.ready.taken:
-            self.ready.taken = True
-            # As on the way to an error: in a hurry, and without an error of its own.
-            _give_back(self.ready)
+        if self.ready is not None:
+            self.ready.give_back()
 
     def _run(self) -> None:
         stack = contextlib.ExitStack()
@@ -87,14 +97,10 @@ class _Request:
                 )
             )
             self.ready = Ready(stack, found)
+            if self._interruption.happened:  # perhaps nobody waits for it any more
+                self.ready.give_back()
         except BaseException as error:  # noqa: BLE001 - it is raised where the others are given back
             self.error = error
-
-
-def _give_back(ready: Ready) -> None:
-    error = JumpstarterError("the others could not be had")
-    with contextlib.suppress(JumpstarterError):
-        ready.__exit__(type(error), error, None)
 
 
 @contextlib.contextmanager
@@ -122,7 +128,7 @@ def lease_together(
     requests = [_Request(alias, wish, lambda *news: told.put(news), redact) for alias, wish in wishes.items()]
     listener = _Listener(progress, configured)
     try:
-        held.guard_against_sigterm()  # only the main thread can
+        held.guard_against_signals()  # only the main thread can
         for request in requests:
             request.start()
         while not all(request.is_over for request in requests):

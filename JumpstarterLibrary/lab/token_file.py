@@ -91,7 +91,7 @@ def replaced(text: str, old: str, values: dict[str, str]) -> str | None:
         document = yaml.safe_load(text)
     except yaml.YAMLError:
         return None
-    if not isinstance(top, yaml.MappingNode) or document.get("token") != old:
+    if not isinstance(top, yaml.MappingNode) or str(document.get("token") or "").strip() != old:
         return None
     nodes = {key.value: value for key, value in top.value}
     after = nodes["token"].end_mark.index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import threading
 import time
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import ConfigurationError, TokenError
-from ..wire.deadline import in_words
+from ..wire.deadline import Deadline, in_words
 from ..wire.interruptible import SoundEvent
 from ..wire.secrets import Hidden, Redactor
 from .configuration import ClientConfiguration, load_configuration
@@ -30,6 +31,9 @@ RENEW_BELOW = 120.0
 CHECK_INTERVAL = 30.0
 CHECK_INTERVAL_NEAR_END = 5.0
 ISSUER_TIMEOUT = 10.0
+"""Seconds for each operation on the connection to the issuer."""
+RENEW_TIMEOUT = 40.0
+"""Seconds to wait for a new token: for other processes that renew it, and for two questions to the issuer."""
 LARGEST_ANSWER = 1024 * 1024
 
 
@@ -49,6 +53,36 @@ def expiry_of(token: str) -> float | None:
     """Returns when a token expires by its own account, in seconds of the epoch; None if it does not say."""
     end = claims_of(token).get("exp")
     return float(end) if isinstance(end, (int, float)) and not isinstance(end, bool) else None
+
+
+class TokenLateError(TokenError):
+    """Nobody knows in time whether there is a newer token; there may be one a moment later."""
+
+
+class _Renewal(threading.Thread):
+    """Asks for one newer token, in a thread of its own: an issuer gives it only once, also if nobody waits for it any more."""
+
+    def __init__(self, renew: Callable[[], bool]) -> None:
+        super().__init__(name="jumpstarter-token-renewal", daemon=True)
+        self.over = SoundEvent()
+        self._renew = renew
+        self._found = False
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._found = self._renew()
+        except Exception as error:  # noqa: BLE001 - whoever waits for it has to hear it
+            self._error = error
+        finally:
+            self.over.set()
+
+    def result(self) -> bool:
+        if isinstance(self._error, TokenError):
+            raise TokenError(str(self._error))  # of each that waits its own
+        if self._error is not None:
+            raise self._error
+        return self._found
 
 
 class Token:
@@ -75,6 +109,7 @@ class Token:
         self._stopped = SoundEvent()
         self._warned = False
         self._thread: threading.Thread | None = None
+        self._renewal: _Renewal | None = None
         self._redact.add(self._token.reveal())
         self._redact.add(self._refresh.reveal() if self._refresh else None)
 
@@ -108,20 +143,41 @@ class Token:
         """Ends the background thread; a request to the issuer that is under way is left to its own end."""
         self._stopped.set()
 
-    def renew(self) -> bool:
+    def renew(self, timeout: float = RENEW_TIMEOUT) -> bool:
         """Gets a newer token from the issuer, or from the file if somebody has renewed it there. Returns whether there is one.
 
+        It is asked for once, however many threads wait, and goes on when the time is over: the answer is there for the next.
+
+        Args:
+            timeout: seconds to wait at most, for all of it.
+
         Raises:
+            TokenLateError: it takes longer than that.
             TokenError: the issuer refused, or could not be asked.
         """
-        with self._lock:
+        deadline = Deadline(timeout)
+        with self._lock:  # never held while another process or the issuer is waited for
             if self._from_file():
                 return True
-            if self._refresh is None or not (issuer := claims_of(self.reveal()).get("iss")):
+            if self._refresh is None or not claims_of(self.reveal()).get("iss"):
                 return False
-            with alone(self._configuration.path):
+            renewal = self._renewal
+            # One whose start was interrupted is not alive, and never was.
+            if renewal is None or renewal.over.is_set() or not renewal.is_alive():
+                renewal = self._renewal = _Renewal(self._renew_alone)
+                renewal.start()
+        if not renewal.over.wait(deadline.remaining):
+            raise TokenLateError(f"The token could not be renewed within {in_words(timeout)}; its issuer is still being asked.")
+        return renewal.result()
+
+    def _renew_alone(self) -> bool:
+        with alone(self._configuration.path):
+            with self._lock:
                 # Another process may have renewed it while we waited for our turn.
-                return self._from_file() or self._from_issuer(str(issuer), self._refresh)
+                if self._from_file():
+                    return True
+                issuer, refresh = claims_of(self.reveal()).get("iss"), self._refresh
+            return refresh is not None and self._from_issuer(str(issuer), refresh)
 
     def _from_file(self) -> bool:
         if self._configuration.path is None:
@@ -138,19 +194,20 @@ class Token:
 
     def _from_issuer(self, issuer: str, refresh: Hidden) -> bool:
         where = f"the token's issuer {issuer}"
-        _check_address(issuer, where)
         try:
+            _check_address(issuer, where)
             described = _ask(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
             address = str(described.get("token_endpoint", ""))
             _check_address(address, f"the token endpoint of {where}")
             asked = {"grant_type": "refresh_token", "client_id": CLIENT_ID, "scope": SCOPES, "refresh_token": refresh.reveal()}
             answer = _ask(address, urllib.parse.urlencode(asked).encode())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:  # the last: what answers speaks no proper HTTP
             raise TokenError(f"Cannot renew the token: {where} refused, or could not be asked ({_reason(error)}).") from None
         if not (token := answer.get("access_token")):
             raise TokenError(f"Cannot renew the token: {where} answered without a token.")
         old = self.reveal()
-        self._take(str(token), answer.get("refresh_token"))
+        with self._lock:
+            self._take(str(token), answer.get("refresh_token"))
         self._write_back(old, str(token), answer.get("refresh_token"))
         return True
 
@@ -176,20 +233,31 @@ class Token:
         self._warned = False
 
     def _run(self) -> None:
-        while (left := self.remaining) is not None:
-            if left < RENEW_BELOW:
-                reason = "there is no refresh token"
-                try:
-                    renewed = self.renew()
-                except TokenError as error:
-                    renewed, reason = False, str(error)
-                if not renewed:
-                    self._tell(f"{self.describe()} and cannot be renewed: {reason}. Log in again: jmp login.")
-            elif left < WARN_BELOW and self._refresh is None:
-                self._tell(f"{self.describe()}. Log in again in time: jmp login.")
-            near = (self.remaining or 0) < WARN_BELOW
-            if self._stopped.wait(CHECK_INTERVAL_NEAR_END if near else CHECK_INTERVAL):
+        pause: float | None = CHECK_INTERVAL_NEAR_END
+        while pause is not None:
+            try:
+                pause = self._look_after()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next turn may do better
+                with contextlib.suppress(Exception):
+                    self._tell(self._redact(f"looking after the token failed: {error!r}. It is tried again."))
+            if self._stopped.wait(pause):
                 return
+
+    def _look_after(self) -> float | None:
+        """Renews the token if it is time, or warns. Returns the seconds until the next look; None if there is none."""
+        if (left := self.remaining) is None:
+            return None
+        if left < RENEW_BELOW:
+            reason = "there is no refresh token"
+            try:
+                renewed = self.renew()
+            except TokenError as error:
+                renewed, reason = False, str(error)
+            if not renewed:
+                self._tell(f"{self.describe()} and cannot be renewed: {reason}. Log in again: jmp login.")
+        elif left < WARN_BELOW and self._refresh is None:
+            self._tell(f"{self.describe()}. Log in again in time: jmp login.")
+        return CHECK_INTERVAL_NEAR_END if (self.remaining or 0) < WARN_BELOW else CHECK_INTERVAL
 
     def _tell(self, text: str) -> None:
         if not self._warned:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 import tempfile
@@ -15,11 +14,12 @@ from typing import Any
 
 import grpc
 
-from ..errors import JumpstarterError
+from ..errors import ConfigurationError, JumpstarterError
 from ..wire.deadline import Deadline, in_words
 from ..wire.interruptible import SoundEvent
+from ..wire.socket_folder import folder_for_sockets
 from .controller import Controller, Dialled
-from .refusals import code_of, is_transient
+from .refusals import ControllerAwayError, code_of, is_transient
 from .tunnel_connection import TunnelConnection
 
 BACKLOG = 128
@@ -80,6 +80,8 @@ class Tunnel:
         """Whether the session is being ended, so that a connection that ends is nothing to tell of."""
         self.ask: Callable[[float], Any] | None = None
         """Asks the exporter for a sign of life, within so many seconds; gives the future of the RPC."""
+        self.busy: Callable[[], bool] = lambda: False
+        """Says whether a call is under way, which may be what keeps the exporter from answering; it has a deadline of its own."""
         self._probe: Any = None
         self._next_probe = 0.0
         self._broken_at = 0.0
@@ -88,8 +90,7 @@ class Tunnel:
         self._lock = threading.Lock()
         self._open: set[TunnelConnection] = set()
         self._stopping = SoundEvent()
-        base = os.environ.get("XDG_RUNTIME_DIR")
-        self._folder = Path(tempfile.mkdtemp(prefix="jumpstarter-", dir=base if base and Path(base).is_dir() else None))
+        self._folder = _private_folder()
         self._socket = self._folder / "socket"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._wake, self._woken = socket.socketpair()
@@ -175,6 +176,10 @@ class Tunnel:
                 if deadline.remaining <= pause:
                     self.note_failure(f"{text or code_of(error).name}, for {in_words(deadline.total)}")
                     return None
+            except ControllerAwayError as error:
+                self.note_failure(str(error))
+                if deadline.remaining <= pause:
+                    break
             except JumpstarterError as error:
                 self.note_failure(str(error))
                 self.error = error
@@ -253,7 +258,8 @@ class Tunnel:
                     self._probe = self.ask(PROBE_TIMEOUT)
         elif self._probe.done():
             probe, self._probe, self._next_probe = self._probe, None, now + SILENCE
-            if not probe.cancelled() and probe.exception() is not None and probe.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            unanswered = not probe.cancelled() and probe.exception() is not None
+            if unanswered and probe.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not self.busy():
                 for connection in connections:
                     if connection.silence > SILENCE:
                         connection.give_up(f"the exporter has answered nothing for {in_words(round(connection.silence))}")
@@ -292,3 +298,11 @@ def _is_worth_retrying(error: Any) -> bool:
     if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
         return "not ready" in (error.details() or "")
     return is_transient(error)
+
+
+def _private_folder() -> Path:
+    base = folder_for_sockets()
+    try:
+        return Path(tempfile.mkdtemp(prefix="jumpstarter-", dir=base))
+    except OSError as error:
+        raise ConfigurationError(f"No folder for the tunnel's socket can be made in '{base}': {error.strerror}.") from None

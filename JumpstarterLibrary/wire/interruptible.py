@@ -10,8 +10,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
+import time
 import types
 from typing import Any
+
+LOOK = 0.005
+"""Seconds between two looks whether it is our turn."""
 
 
 class SoundCondition(threading.Condition):
@@ -27,6 +31,40 @@ class SoundEvent(threading.Event):
     def __init__(self) -> None:
         super().__init__()
         self._cond = SoundCondition(threading.Lock())
+
+
+class Turn:
+    """Lets one thread at a time do something, for a time that others can limit; one thread may take its turn again.
+
+    Not a lock with a timeout: a signal's exception right after that was acquired would keep it for good. What such an exception
+    leaves behind here is the thread's own turn, which it takes again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    @property
+    def is_others(self) -> bool:
+        """Whether another thread has it now."""
+        return self._holder not in (None, threading.get_ident())
+
+    def take(self, limit: float) -> bool:
+        """Waits for it, so many seconds at most; returns whether it is ours."""
+        end, me = time.monotonic() + limit, threading.get_ident()
+        while True:
+            with self._lock:
+                if self._holder in (None, me):
+                    self._holder = me
+                    return True
+            if time.monotonic() >= end:
+                return False
+            time.sleep(LOOK)
+
+    def give(self) -> None:
+        """Gives it back, if it is ours."""
+        if self._holder == threading.get_ident():
+            self._holder = None
 
 
 class _Threading(types.ModuleType):

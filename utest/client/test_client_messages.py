@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -36,6 +37,7 @@ class Answering(jumpstarter_pb2_grpc.ExporterServiceServicer):
     def __init__(self, report: bool = True) -> None:
         self.answers: list[tuple[grpc.StatusCode, str]] = []
         self.report = report
+        self.calls = 0
 
     def GetReport(self, request: Any, context: Any) -> Any:
         if not self.report:
@@ -46,9 +48,14 @@ class Answering(jumpstarter_pb2_grpc.ExporterServiceServicer):
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
 
     def DriverCall(self, request: Any, context: Any) -> Any:
+        self.calls += 1
         if self.answers:
             context.abort(*self.answers.pop(0))
         return pb.DriverCallResponse(uuid="c")
+
+    def StreamingDriverCall(self, request: Any, context: Any) -> Any:
+        self.calls += 1
+        context.abort(*self.answers.pop(0))
 
 
 @pytest.fixture
@@ -56,13 +63,13 @@ def serve() -> Iterator[Callable[..., str]]:
     """Serves an exporter of gRPC's own kind; gives its address."""
     with ExitStack() as stack:
 
-        def start(exporter: Answering, **options: Any) -> str:
+        def start(exporter: Answering, socket: Path | None = None, **options: Any) -> str:
             server = grpc.server(futures.ThreadPoolExecutor(2), **options)
             jumpstarter_pb2_grpc.add_ExporterServiceServicer_to_server(exporter, server)
-            port = server.add_insecure_port("127.0.0.1:0")
+            port = server.add_insecure_port(f"unix:{socket}" if socket else "127.0.0.1:0")
             server.start()
             stack.callback(server.stop, 0)
-            return f"127.0.0.1:{port}"
+            return f"unix:{socket}" if socket else f"127.0.0.1:{port}"
 
         yield start
 
@@ -108,7 +115,6 @@ def test_a_driver_that_is_unavailable_is_no_broken_connection(device: Device, ex
 @pytest.mark.parametrize(
     "text",
     [
-        "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.7:8082: Connection refused",
         "recvmsg:Connection reset by peer",
         "Connection reset by peer",
         "Socket closed",
@@ -266,3 +272,24 @@ def test_a_driver_of_another_family_is_refused_before_it_is_called() -> None:
         with pytest.raises(DriverNotFoundError, match=r"'storage' .* is a storage mux driver"):
             device.driver_of(PowerClient, "storage")  # whose off() does something else
         device.driver_of(PowerClient, "power").on()
+
+
+UNREACHABLE = [
+    "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.9:50051: Connection refused",
+    "name resolver error: empty address list",
+]
+
+
+@pytest.mark.parametrize("text", UNREACHABLE)
+@pytest.mark.parametrize("act", ["call", "stream"])
+def test_a_driver_that_cannot_reach_its_hardware_by_grpc_is_not_called_again(
+    serve: Callable[..., str], exporter: Answering, tmp_path: Path, act: str, text: str
+) -> None:
+    """It says what gRPC says of a call that was not sent; through the socket of a `jmp shell` such a call would be sent again."""
+    exporter.answers = [(grpc.StatusCode.UNAVAILABLE, text)] * 5
+    with connect(serve(exporter, tmp_path / "socket"), timeout=2) as device:
+        with pytest.raises(DriverError, match="could not reach its hardware"):
+            device.root.call("toggle") if act == "call" else list(device.root.stream_call("read"))
+
+        assert exporter.calls == 1
+        assert device.state == "open"

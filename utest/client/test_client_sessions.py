@@ -12,6 +12,7 @@ from JumpstarterLibrary.errors import (
     ConnectionFailedError,
     FailureClass,
     NoTargetError,
+    PassphraseError,
     UnknownAliasError,
     UsageError,
 )
@@ -246,6 +247,20 @@ def test_the_passphrase_is_known_as_a_secret(sessions: Sessions, monkeypatch: py
         with pytest.raises(Exception, match="was refused"):
             sessions.open(path)
     assert sessions.redact("from the shell") == "<secret>"
+
+
+@pytest.mark.parametrize("passphrase", ["hunter2\n", "hun\tter2", "h\u00fcnter2", "hunter2\udcff"])
+def test_a_passphrase_that_no_header_takes_is_refused_and_not_shown(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, passphrase: str
+) -> None:
+    with Session(root_device=MockPower()) as session, session.serve_unix(passphrase="hunter2") as path:
+        with pytest.raises(PassphraseError, match=r"of passphrase= must be printable ASCII") as given:
+            sessions.open(path, passphrase=passphrase)
+        monkeypatch.setenv("JMP_GRPC_PASSPHRASE", passphrase)
+        with pytest.raises(PassphraseError, match=r"of JMP_GRPC_PASSPHRASE must be printable ASCII") as found:
+            sessions.open(path)
+
+    assert "nter2" not in f"{given.value}{found.value}"
 
 
 @pytest.mark.parametrize("alias", ["alias=board", "passhprase=hunter2"])

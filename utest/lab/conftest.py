@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fault_matrix import Scene, scene_in, tidy
 from helpers.lab import Lab, start_lab
+from issuers import Issuer, running_issuer
 
 from JumpstarterLibrary.lab import lease as lease_module
 
@@ -14,6 +15,13 @@ from JumpstarterLibrary.lab import lease as lease_module
 def lab(tmp_path: Path) -> Iterator[Lab]:
     """A lab of the test's own, without exporters and clients."""
     with start_lab(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """Describes itself, and gives tokens for refresh tokens."""
+    with running_issuer() as running:
         yield running
 
 

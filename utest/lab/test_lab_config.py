@@ -169,6 +169,40 @@ def test_a_token_that_is_no_text_is_not_shown(home: Path) -> None:
     assert "123456789" not in str(raised.value)
 
 
+LITERAL = f"""token: |
+
+  {TOKEN}
+
+"""
+
+
+@pytest.mark.parametrize("given", [LITERAL, f"token: '  {TOKEN}\t'\n", f'token: "{TOKEN}\\r\\n"\n'])
+def test_blanks_and_line_ends_around_a_token_are_no_part_of_it(home: Path, given: str) -> None:
+    found = load(home, written(home, FULL.replace(f"token: {TOKEN}\n", given) + "refresh_token: |\n  refreshing\n"))
+
+    assert found.token.reveal() == TOKEN
+    assert found.refresh_token is not None
+    assert found.refresh_token.reveal() == "refreshing"
+    assert load(home, **{**ENVIRONMENT, "JMP_TOKEN": f"{TOKEN}\n"}).token.reveal() == TOKEN
+
+
+@pytest.mark.parametrize("inside", ["\n", "\t", "\x00", "\x7f", "\u00e4", "\u00a0", "\u200b", "\udcff"])
+def test_a_token_with_characters_that_no_header_takes_is_refused_and_not_shown(home: Path, inside: str) -> None:
+    token = f"half{inside}other"
+    places: dict[str, Path | None] = {"JMP_TOKEN:1: token: ": None}
+    if inside != "\udcff":  # bytes of a variable that are no text; a file has none
+        path = written(home, FULL.replace(TOKEN, json.dumps(token)))
+        places[f"{path}:5: token: "] = path
+
+    for where, wanted in places.items():
+        with pytest.raises(ConfigurationError) as raised:
+            load(home, wanted, **{**ENVIRONMENT, "JMP_TOKEN": token})
+
+        assert where in str(raised.value)
+        assert "printable ASCII" in str(raised.value)
+        assert "half" not in str(raised.value)
+
+
 def test_no_token_shows_anywhere(home: Path) -> None:
     found = load(home, written(home, FULL + "refresh_token: refresh-secret-42\n"))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.lab import Lab, start_lab
 from helpers.processes import Process
+from helpers.results import eventually
 from helpers.robot_run import RobotProcess, RobotRunner
 
 pytestmark = pytest.mark.acceptance
@@ -77,7 +78,7 @@ def test_a_run_that_ends_leaves_no_lease(start: Callable[..., RobotProcess], bod
     assert (run.returncode > 0) == bool(code)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("body", [WAIT, "Power Cycle    wait=60s"], ids=["sleep", "keyword"])
 def test_a_run_that_is_interrupted_leaves_no_lease(start: Callable[..., RobotProcess], number: int, body: str) -> None:
     process = start(body)
@@ -161,6 +162,7 @@ print("leased", flush=True)
         ("sys.exit(3)", None),
         ("time.sleep(60)", signal.SIGINT),
         ("time.sleep(60)", signal.SIGTERM),
+        ("time.sleep(60)", signal.SIGHUP),
     ],
 )
 def test_a_program_that_ends_leaves_no_lease(lab: Lab, rest: str, number: int | None) -> None:
@@ -171,8 +173,36 @@ def test_a_program_that_ends_leaves_no_lease(lab: Lab, rest: str, number: int | 
             process.send_signal(number)
         code = process.wait(20)
 
-    if number == signal.SIGTERM:
-        assert code == -signal.SIGTERM
+    if number in (signal.SIGTERM, signal.SIGHUP):
+        assert code == -number
+    lab.wait_until_free(5)
+
+
+def test_a_program_that_is_terminated_while_it_releases_ends_and_leaves_no_lease(lab: Lab) -> None:
+    lab.wait_for_status("bench-1", "AVAILABLE")
+    before = len(lab.requests("DeleteLease"))
+    lab.delay("DeleteLease", 30, times=1)
+    with Process([sys.executable, "-c", PROGRAM.format(rest="sessions.close_all()")], env=lab.environment()) as process:
+        process.wait_for_output("leased", 30)
+        assert eventually(lambda: len(lab.requests("DeleteLease")) > before, 10)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(8)
+
+    assert code == -signal.SIGTERM
+    lab.wait_until_free(5)
+
+
+def test_a_program_that_is_terminated_twice_leaves_no_lease(lab: Lab) -> None:
+    lab.wait_for_status("bench-1", "AVAILABLE")
+    with Process([sys.executable, "-c", PROGRAM.format(rest="time.sleep(60)")], env=lab.environment()) as process:
+        process.wait_for_output("leased", 30)
+        before = len(lab.requests("DeleteLease"))
+        lab.delay("DeleteLease", 0.5, times=1)
+        process.send_signal(signal.SIGTERM)
+        assert eventually(lambda: len(lab.requests("DeleteLease")) > before, 10)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == -signal.SIGTERM
+
     lab.wait_until_free(5)
 
 

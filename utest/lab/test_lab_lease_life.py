@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -113,6 +114,63 @@ def test_a_lease_is_long_enough_or_the_error_has_the_figures(bench: Bench) -> No
         lease.ensure(timedelta(minutes=60), 5, "test 'x'")
 
 
+def test_a_lease_is_extended_while_the_exporters_hook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "WATCH_INTERVAL", 0.2)
+    with bench_with_exporter(tmp_path) as bench:
+        bench.lab.start_session_exporter("slow", {"board": "slow"}, before_lease={"seconds": 5})
+
+        session = bench.open(selector="board=slow", duration=timedelta(seconds=3))
+
+        assert session.device.state == "open"
+        assert bench.asked("UpdateLease")
+        bench.sessions.close_all()
+
+
+def test_two_extensions_at_a_time_never_make_a_lease_shorter(bench: Bench) -> None:
+    lease = bench.open(duration=timedelta(minutes=10)).leased.lease
+    bench.lab.delay("UpdateLease", 0.5, times=1)
+    short = threading.Thread(target=lease.extend, args=(timedelta(minutes=15), 10))
+    short.start()
+    bench.lab.wait_for(lambda: bench.asked("UpdateLease"), "the first extension")
+
+    lease.extend(timedelta(hours=2), 10)
+
+    short.join()
+    assert lease.remaining > timedelta(minutes=119)
+    assert bench.lab.lease(lease.name)["duration"] > 119 * 60
+
+
+def test_a_lease_with_a_fixed_end_is_extended_too(bench: Bench) -> None:
+    end = round(time.time()) + 300.0  # Kubernetes keeps whole seconds
+    other = bench.lab.raw("ci").create("board=mock", duration=600, end_time=end)
+    lease = bench.open(lease=other.name).leased.lease
+
+    left = lease.extend(timedelta(minutes=20), 5)
+
+    assert timedelta(minutes=19) < left <= timedelta(minutes=20, seconds=1)
+
+
+def test_a_controller_that_gives_less_than_was_asked_for_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = bench.open(duration=timedelta(seconds=30)).leased.lease
+    monkeypatch.setattr(lease.controller, "extend_lease", lambda *_, **__: lease.state)
+
+    with pytest.raises(LeaseError, match=r"The controller gave the lease .* and 5 min were asked for"):
+        lease.extend(timedelta(minutes=5), 5)
+
+
+def test_a_lease_whose_end_nobody_confirms_is_released_all_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extension whose answer was lost makes it longer than we know."""
+    lease = bench.open(duration=timedelta(seconds=20)).leased.lease
+    monkeypatch.setattr(type(lease), "remaining", timedelta())
+    bench.lab.controller_down()
+    bench.lab.wait_for(lambda: lease.ended, "the end by our clock")
+    bench.lab.controller_up()
+
+    bench.sessions.close_all()
+
+    assert bench.lab.lease(lease.name)["released"]
+
+
 def test_extending_counts_from_now(bench: Bench) -> None:
     lease = bench.open(duration=timedelta(seconds=30)).leased.lease
 
@@ -163,6 +221,21 @@ def test_a_lease_that_the_controller_has_released_is_as_good(bench: Bench) -> No
     bench.sessions.close_all()
 
 
+@pytest.mark.parametrize(
+    ("method", "times"), [("CreateLease", 2), ("GetLease", 7), ("GetExporter", 7), ("UpdateLease", 2), ("DeleteLease", 2)]
+)
+@pytest.mark.parametrize("text", ["etcdserver: leader changed", "something odd"])
+def test_a_controller_that_stumbles_is_asked_again(bench: Bench, method: str, times: int, text: str) -> None:
+    """Failures that it cannot name arrive as UNKNOWN (D50); those of its own API server are waited for longer."""
+    bench.lab.refuse(method, "UNKNOWN", text, times=times if "etcd" in text else 2)
+
+    lease = bench.open().leased.lease
+    lease.extend(timedelta(minutes=40), 5)
+    bench.sessions.close_all()
+
+    assert bench.lab.lease(lease.name)["released"]
+
+
 def test_an_opening_that_fails_gives_the_lease_back(bench: Bench) -> None:
     bench.lab.refuse("Dial", "FAILED_PRECONDITION", "exporter is offline", times=None)
 
@@ -172,10 +245,28 @@ def test_an_opening_that_fails_gives_the_lease_back(bench: Bench) -> None:
     assert bench.lab.leases() == []
 
 
+def test_an_interrupted_opening_gives_back_a_lease_that_is_made_after_that(bench: Bench) -> None:
+    """The controller had handed the request on when the caller hung up."""
+    bench.lab.delay("CreateLease", 1, times=1, regardless=True)
+
+    interrupt_opening(bench, "CreateLease")
+
+    time.sleep(1.5)
+    (asked,) = bench.asked("CreateLease")
+    assert bench.lab.lease(asked["request"]["lease_id"])["released"]
+
+
 @pytest.mark.parametrize("where", ["CreateLease", "GetLease", "GetExporter", "Dial"])
 def test_an_interrupted_opening_gives_the_lease_back(bench: Bench, where: str) -> None:
-
     bench.lab.delay(where, 5, times=1)
+
+    interrupt_opening(bench, where)
+
+    bench.lab.wait_until_free()
+
+
+def interrupt_opening(bench: Bench, where: str) -> None:
+    """Opens a session and presses Ctrl-C when a request has arrived."""
 
     def interrupt() -> None:
         bench.lab.wait_for(lambda: bench.asked(where), where)
@@ -186,5 +277,3 @@ def test_an_interrupted_opening_gives_the_lease_back(bench: Bench, where: str) -
     with pytest.raises(KeyboardInterrupt):
         bench.open()
     waiting.join()
-
-    bench.lab.wait_until_free()

@@ -119,6 +119,20 @@ def test_a_way_that_loses_everything_and_tells_nobody_is_made_anew(bench: Bench,
     assert "the exporter has answered nothing for" in regained.reason
 
 
+def test_a_call_that_keeps_the_exporter_from_answering_has_its_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver whose asynchronous method blocks stops the exporter's event loop: nothing answers until it is done."""
+    monkeypatch.setattr(tunnel, "SILENCE", 0.3)
+    monkeypatch.setattr(tunnel, "PROBE_TIMEOUT", 0.3)
+    session = bench.open()
+    bench.lab.shape_tunnels(delay=1.5)
+
+    session.device.power.call("on", timeout=PATIENT)
+
+    assert session.device.state == "open"
+    assert session.device.connection.under_way == set()
+    assert [line.message for line in session.journal.events(LogLine) if line.source == "lab"] == []
+
+
 def test_a_slow_network_is_not_taken_for_one_that_is_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tunnel, "SILENCE", 0.2)
     monkeypatch.setattr(tunnel, "PROBE_TIMEOUT", 5.0)

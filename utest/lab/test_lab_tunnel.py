@@ -18,6 +18,7 @@ from lab_support import SOON, Bench, Stopwatch, bench_with_exporter
 from JumpstarterLibrary.client import connect
 from JumpstarterLibrary.client.images import Source
 from JumpstarterLibrary.errors import (
+    ConfigurationError,
     ConnectionFailedError,
     ExporterNotReadyError,
     FailureClass,
@@ -155,6 +156,27 @@ def test_one_tunnel_carries_the_session_and_nothing_is_probed(bench: Bench) -> N
         session.device.power.on()
 
     assert len(bench.asked("Dial")) == 1  # D41
+
+
+def test_its_socket_lies_where_this_user_may_write_and_the_path_is_short(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("ä" * 60)
+    deep.mkdir()
+    for unusable in ("/proc/self", str(deep), "/does/not/exist"):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", unusable)
+        session = bench.open()
+        assert not session.leased.tunnel.path.startswith(unusable)
+        bench.sessions.close_all()
+
+
+def test_a_place_where_no_socket_can_be_made_is_the_configurations_mistake(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("JumpstarterLibrary.lab.tunnel.folder_for_sockets", lambda: "/proc/self")
+
+    with pytest.raises(ConfigurationError, match="No folder for the tunnel's socket can be made in '/proc/self'"):
+        bench.open()
+
+    assert bench.lab.leases() == []
 
 
 def test_a_tunnel_that_broke_while_idle_is_dialled_anew(bench: Bench) -> None:

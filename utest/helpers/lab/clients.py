@@ -14,7 +14,7 @@ from jumpstarter_protocol import client_pb2, client_pb2_grpc, kubernetes_pb2
 from jumpstarter_protocol.jumpstarter.v1 import common_pb2
 
 from . import identity
-from .journal import Journal, refuse
+from .journal import Caller, Journal, refuse
 from .label_selectors import Requirement, SelectorError, parse, parse_for_lease
 from .objects import Client, Exporter, Lease
 from .world import World
@@ -119,6 +119,8 @@ class ClientService(client_pb2_grpc.ClientServiceServicer):
         return await self._journal.unary("ListLeases", request, context, answer)
 
     async def CreateLease(self, request: Any, context: Any) -> Any:
+        context = Caller(context)
+
         async def answer() -> Any:
             if not request.HasField("lease"):
                 refuse("lease is required", INVALID)

@@ -24,6 +24,21 @@ def refuse(text: str, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN) -> NoRetu
     raise RefusedError(code, text)
 
 
+class Caller:
+    """A call's context, of which one can still tell who called when the caller has hung up."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._metadata = tuple(context.invocation_metadata() or ())
+
+    def invocation_metadata(self) -> tuple[Any, ...]:
+        """As the context's own."""
+        return self._metadata
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
 class Journal:
     """Records requests in order and replaces or delays answers."""
 
@@ -31,6 +46,8 @@ class Journal:
         self.requests: list[dict[str, Any]] = []
         self._refusals: dict[str, list[dict[str, Any]]] = {}
         self._delays: dict[str, dict[str, Any]] = {}
+        self._working: set[asyncio.Future[Any]] = set()
+        """Answers that are made whether somebody waits for them or not."""
 
     def refuse(self, method: str, code: str, text: str, times: int | None, lost_answer: bool) -> None:
         """Scripts refusals, see `Lab.refuse`."""
@@ -40,9 +57,9 @@ class Journal:
         rule = {"code": grpc.StatusCode[code], "text": text, "times": times, "lost_answer": lost_answer}
         self._refusals.setdefault(method, []).append(rule)
 
-    def delay(self, method: str, seconds: float, times: int | None) -> None:
+    def delay(self, method: str, seconds: float, times: int | None, regardless: bool) -> None:
         """Scripts late answers, see `Lab.delay`."""
-        self._delays[method] = {"seconds": seconds, "times": times}
+        self._delays[method] = {"seconds": seconds, "times": times, "regardless": regardless}
 
     def note(self, method: str, context: Any, request: Message | None) -> dict[str, Any]:
         """Records a request; its answer is filled in later."""
@@ -63,13 +80,23 @@ class Journal:
     async def unary(self, method: str, request: Message, context: Any, answer: Callable[[], Awaitable[Any]]) -> Any:
         """Answers a unary RPC as scripted, else with `answer`."""
         entry = self.note(method, context, request)
-        try:
+
+        async def late() -> Any:
             await self._wait(method)
             rule = self._rule(method)
-            if rule is None or rule["lost_answer"]:
-                result = await answer()
+            result = await answer() if rule is None or rule["lost_answer"] else None
             if rule is not None:
                 refuse(rule["text"], rule["code"])
+            return result
+
+        try:
+            if self._delays.get(method, {}).get("regardless"):
+                work = asyncio.ensure_future(late())
+                self._working.add(work)
+                work.add_done_callback(self._working.discard)
+                result = await asyncio.shield(work)
+            else:
+                result = await late()
         except RefusedError as refusal:
             entry["code"], entry["text"] = refusal.code.name, refusal.text
             await context.abort(refusal.code, refusal.text)

@@ -78,9 +78,12 @@ class Scripting:
         """
         self.script("refuse", method=method, code=code, text=text, times=times, lost_answer=lost_answer)
 
-    def delay(self, method: str, seconds: float, *, times: int | None = None) -> None:
-        """Answers calls of a method late; `seconds=0` ends that."""
-        self.script("delay", method=method, seconds=seconds, times=times)
+    def delay(self, method: str, seconds: float, *, times: int | None = None, regardless: bool = False) -> None:
+        """Answers calls of a method late; `seconds=0` ends that.
+
+        `regardless` also answers those whose caller has hung up, as a controller does that has handed the request on already.
+        """
+        self.script("delay", method=method, seconds=seconds, times=times, regardless=regardless)
 
     def network(
         self,

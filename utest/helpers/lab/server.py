@@ -188,8 +188,8 @@ class Double:
     def refuse(self, method: str, code: str, text: str, times: int | None, lost_answer: bool) -> None:
         self._journal.refuse(method, code, text, times, lost_answer)
 
-    def delay(self, method: str, seconds: float, times: int | None) -> None:
-        self._journal.delay(method, seconds, times)
+    def delay(self, method: str, seconds: float, times: int | None, regardless: bool) -> None:
+        self._journal.delay(method, seconds, times, regardless)
 
     async def network(self, front: str, mode: str, delay: float, rate: float | None) -> None:
         await self._relays[front].set(mode, delay, rate)
