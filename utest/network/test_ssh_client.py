@@ -57,8 +57,17 @@ def exporters(sshd: SSHD) -> Iterator[dict[str, str]]:
         yield {"ours": ours.address, "upstream": upstreams.address}
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Other tests that run at the same time have private files, too."""
+    with tempfile.TemporaryDirectory(prefix="own-") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
+        monkeypatch.undo()
+
+
 @pytest.fixture(params=["ours", pytest.param("upstream", marks=pytest.mark.interop)])
-def device(request: pytest.FixtureRequest, exporters: dict[str, str]) -> Iterator[Device]:
+def device(own_temporary_folder: None, request: pytest.FixtureRequest, exporters: dict[str, str]) -> Iterator[Device]:
     before = private_folders()
     with connect(exporters[request.param], name="bench", timeout=20) as opened:
         yield opened
@@ -222,7 +231,7 @@ def test_without_openssh_the_error_names_it(client: SSHClient, monkeypatch: pyte
 
 
 @pytest.fixture
-def client(exporters: dict[str, str]) -> Iterator[SSHClient]:
+def client(own_temporary_folder: None, exporters: dict[str, str]) -> Iterator[SSHClient]:
     """On our exporter."""
     before = private_folders()
     with connect(exporters["ours"], name="bench", timeout=20) as device:
